@@ -1,0 +1,1 @@
+"""The smallest whole application: teams and heroes in one file."""

@@ -1,0 +1,77 @@
+"""The async database layer for FastAPI on SQLModel: the response model is the query plan."""
+
+from .database import Database, ServerInfo
+from .errors import (
+    BadRequest,
+    CheckViolation,
+    ConfigError,
+    Conflict,
+    ConnectionLost,
+    FilterError,
+    ForeignKeyViolation,
+    InvalidValue,
+    LoadingError,
+    MultipleFound,
+    NotFound,
+    NotLoaded,
+    PageError,
+    PoolTimeout,
+    QueryTimeout,
+    SerializationFailure,
+    SortError,
+    SQLModelKitError,
+    StaleVersion,
+    TooManyQueries,
+    Unavailable,
+    UniqueViolation,
+)
+from .events import QueryEvent
+from .filters import all_of, any_of, not_, where
+from .models import IntKey, SoftDelete, Timestamps, UUIDKey, Version
+from .pages import Page
+from .plan import Plan
+from .service import ServiceBase
+from .sessions import AsyncSession
+from .settings import DatabaseSettings
+
+__all__ = [
+    "AsyncSession",
+    "BadRequest",
+    "CheckViolation",
+    "ConfigError",
+    "Conflict",
+    "ConnectionLost",
+    "Database",
+    "DatabaseSettings",
+    "FilterError",
+    "ForeignKeyViolation",
+    "IntKey",
+    "InvalidValue",
+    "LoadingError",
+    "MultipleFound",
+    "NotFound",
+    "NotLoaded",
+    "Page",
+    "PageError",
+    "Plan",
+    "PoolTimeout",
+    "QueryEvent",
+    "QueryTimeout",
+    "SQLModelKitError",
+    "SerializationFailure",
+    "ServerInfo",
+    "ServiceBase",
+    "SoftDelete",
+    "SortError",
+    "StaleVersion",
+    "Timestamps",
+    "TooManyQueries",
+    "UUIDKey",
+    "Unavailable",
+    "UniqueViolation",
+    "Version",
+    "all_of",
+    "any_of",
+    "not_",
+    "where",
+]

@@ -1,0 +1,153 @@
+"""What a column can hold: its Python type, its bounds, and whether a value fits. Ring 1.
+
+Start at `check`. Engines differ in what they refuse (SQLite takes text of any length, MariaDB
+takes NUL in text), so values are checked here, alike for all of them, before they are sent.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Integer, SmallInteger, String, inspect
+from sqlalchemy.orm import Mapper, RelationshipProperty
+from sqlmodel import SQLModel
+from sqlmodel.sql.sqltypes import UTCDateTime
+
+from .errors import ConfigError, InvalidValue
+
+
+def mapper_of(model: type[SQLModel]) -> Mapper[Any]:
+    """Return the mapper of a table model.
+
+    Raises:
+        ConfigError: The class is not a table.
+    """
+    mapper: Mapper[Any] | None = inspect(model, raiseerr=False)
+    if mapper is None:
+        raise ConfigError(f"{model.__name__} is not a table.", hint="Declare it with table=True.")
+    return mapper
+
+
+def columns_of(model: type[SQLModel]) -> dict[str, Column[Any]]:
+    """Return the columns of a table model by the names of its attributes."""
+    return {
+        attribute.key: attribute.columns[0]
+        for attribute in mapper_of(model).column_attrs
+        if isinstance(attribute.columns[0], Column)
+    }
+
+
+def relations_of(model: type[SQLModel]) -> dict[str, RelationshipProperty[Any]]:
+    """Return the relations of a table model by the names of its attributes."""
+    return {relation.key: relation for relation in mapper_of(model).relationships}
+
+
+def key_of(model: type[SQLModel]) -> tuple[str, ...]:
+    """Return the attribute names of the primary key, in the key's order."""
+    mapper = mapper_of(model)
+    return tuple(mapper.get_property_by_column(column).key for column in mapper.primary_key)
+
+
+def key_values(model: type[SQLModel], key: Any) -> dict[str, Any]:
+    """Return a key as values by attribute; a composite key is a tuple or a mapping.
+
+    Raises:
+        ConfigError: The key has another number of parts than the table's.
+    """
+    names = key_of(model)
+    if isinstance(key, Mapping) and set(key) == set(names):
+        return dict(key)
+    parts = key if isinstance(key, tuple) else (key,)
+    if len(parts) != len(names):
+        raise ConfigError(
+            f"The key of {model.__name__} has {len(names)} parts, {len(parts)} were given.",
+            hint=f"Pass ({', '.join(names)}).",
+        )
+    return dict(zip(names, parts, strict=True))
+
+
+def value_type(model: type[SQLModel], name: str) -> Any:
+    """Return the Python type of an attribute's values, without None."""
+    field = model.model_fields.get(name)
+    if field is None or field.annotation is None:
+        return columns_of(model)[name].type.python_type
+    arguments = getattr(field.annotation, "__args__", ())
+    if type(None) in arguments:
+        rest = [argument for argument in arguments if argument is not type(None)]
+        return rest[0] if len(rest) == 1 else field.annotation
+    return field.annotation
+
+
+def bounds(column: Column[Any]) -> tuple[int, int] | None:
+    """Return the least and the greatest number of an integer column, None for other columns."""
+    if isinstance(column.type, SmallInteger):
+        bits = 15
+    elif isinstance(column.type, BigInteger):
+        bits = 63
+    elif isinstance(column.type, Integer):
+        bits = 31
+    else:
+        return None
+    return -(2**bits), 2**bits - 1
+
+
+def misfit(column: Column[Any], value: Any) -> str | None:
+    """Say why a value does not fit its column, or None when it does."""
+    match value:
+        case None:
+            return None if column.nullable else "it must not be null"
+        case bool():
+            return None
+        case int():
+            limits = bounds(column)
+            if limits and not limits[0] <= value <= limits[1]:
+                return f"it must be between {limits[0]} and {limits[1]}"
+        case str():
+            return _text_misfit(column, value)
+        case datetime():
+            if isinstance(column.type, UTCDateTime) and value.utcoffset() is None:
+                return "the time needs its offset from UTC, as in 2026-01-31T12:00:00Z"
+    return None
+
+
+def _text_misfit(column: Column[Any], value: str) -> str | None:
+    if "\x00" in value:
+        return "text cannot have the character NUL"
+    if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+        return "text cannot have a lone surrogate"
+    length = getattr(_plain(column), "length", None)
+    if length is not None and len(value) > length:
+        return f"it must have at most {length} characters"
+    return None
+
+
+def _plain(column: Column[Any]) -> Any:
+    """Return the text type of a column, None for types that print text in their own way."""
+    plain = getattr(column.type, "impl_instance", column.type)
+    return plain if isinstance(plain, String) and not hasattr(plain, "enums") else None
+
+
+def check(model: type[SQLModel], values: Mapping[str, Any]) -> None:
+    """Refuse values that their columns cannot hold.
+
+    Args:
+        model: The table model.
+        values: Values by attribute.
+
+    Raises:
+        ConfigError: A name is not a column of the table.
+        InvalidValue: A value does not fit; the error names the field.
+    """
+    columns = columns_of(model)
+    for name, value in values.items():
+        column = columns.get(name)
+        if column is None:
+            raise ConfigError(
+                f"{model.__name__} has no column for {name!r}.",
+                hint="Rename the field, or turn it into columns in create_values/update_values.",
+            )
+        reason = misfit(column, value)
+        if reason is not None:
+            raise InvalidValue(
+                f"{name} does not fit its column: {reason}.", fields=[name], model=model.__name__
+            )

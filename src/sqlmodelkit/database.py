@@ -1,0 +1,267 @@
+"""Where the data is: engines, sessions and units of work. Ring 4.
+
+Start at `Database`. It composes `engines` (options), `sessions` and `drivers` (errors).
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import AsyncAdaptedQueuePool, Connection, Dialect, ExceptionContext, event, text
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlmodel import SQLModel
+
+from .drivers import is_read_only
+from .engines import EngineOptions, engine_options
+from .errors import ConfigError, ConnectionLost, InvalidValue
+from .events import Hook, listen
+from .sessions import AsyncSession, translating
+from .settings import DatabaseSettings
+
+_IMMEDIATE = "sqlmodelkit_immediate"
+_WAL_ATTEMPTS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInfo:
+    """What answered a ping: `dialect` (postgresql, mysql, mariadb or sqlite) and its version."""
+
+    dialect: str
+    version: str
+
+
+class Database:
+    """One database: its pool of connections, and the units of work on it.
+
+    ```python
+    db = Database()                     # DATABASE_URL, or SQLite in ./app.db
+    app = FastAPI(lifespan=db.lifespan)
+    ```
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        settings: DatabaseSettings | None = None,
+        base: type[SQLModel] = SQLModel,
+        hooks: Iterable[Hook] = (),
+    ) -> None:
+        """Prepare the engine; nothing is connected before the first statement.
+
+        Args:
+            url: The address; left out, it comes from the settings.
+            settings: Pool and limits; left out, they come from the environment.
+            base: The class whose metadata holds the tables.
+            hooks: Called with a `QueryEvent` for every statement.
+
+        Raises:
+            ConfigError: A setting is wrong, or the driver is not installed.
+        """
+        if url is not None and settings is not None:
+            raise ConfigError("Both url and settings were given.", hint="Put the url in settings.")
+        if settings is None:
+            settings = DatabaseSettings() if url is None else DatabaseSettings(url=url)
+        self.settings = settings
+        self.base = base
+        self._options = engine_options(settings)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._memory: sqlite3.Connection | None = None
+        self.engine = _create_engine(self._options, settings)
+        self._reader = self.engine
+        if self._options.single_writer:
+            # One connection for writers, who queue for it in order instead of polling a lock.
+            writer = self._options.arguments | {"pool_size": 1, "max_overflow": 0}
+            self.engine = _create_engine(
+                EngineOptions(self._options.url, writer, self._options.on_connect), settings
+            ).execution_options(**{_IMMEDIATE: True})
+        for hook in hooks:
+            for engine in self._engines():
+                listen(engine.sync_engine, hook)
+
+    def __repr__(self) -> str:
+        return f"Database({self._options.url.render_as_string(hide_password=True)!r})"
+
+    @asynccontextmanager
+    async def transaction(self, *, immediate: bool = True) -> AsyncIterator[AsyncSession]:
+        """Open a unit of work: committed when the block ends, rolled back when it raises.
+
+        Args:
+            immediate: On SQLite, take the write lock with the first statement, so that what is
+                read stays true until it is written. Without it reading blocks nobody, and a write
+                that comes too late is refused as `SerializationFailure`.
+
+        Raises:
+            SQLModelKitError: A database error left the block, or the commit failed.
+            ConfigError: The database belongs to another event loop.
+        """
+        async with self._open(self.engine if immediate else self._reader) as session:
+            with translating():
+                yield session
+                await session.commit()
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[AsyncSession]:
+        """Open a session that commits nothing by itself: what was not committed is rolled back.
+
+        Raises:
+            SQLModelKitError: A database error left the block.
+            ConfigError: The database belongs to another event loop.
+        """
+        async with self._open(self._reader) as session:
+            with translating():
+                yield session
+
+    async def ping(self) -> ServerInfo:
+        """Ask the server for its version.
+
+        Raises:
+            Unavailable: It does not answer.
+            ConfigError: It refuses to let us in.
+        """
+        dialect = self.engine.dialect.name
+        statement = "SELECT sqlite_version()" if dialect == "sqlite" else "SELECT version()"
+        if dialect == "postgresql":
+            statement = "SHOW server_version"
+        async with self.session() as session:
+            connection = await session.connection()
+            version = str(await connection.scalar(text(statement)))
+        if "MariaDB" in version:
+            dialect = "mariadb"
+        return ServerInfo(dialect, version.split(maxsplit=1)[0].partition("-")[0])
+
+    async def create_all(self) -> None:
+        """Create the tables that are missing; for tests and first steps, not for migrations."""
+        self._enter_loop()
+        with translating():
+            async with self.engine.begin() as connection:
+                await connection.run_sync(self.base.metadata.create_all)
+
+    async def drop_all(self) -> None:
+        """Drop every table of the metadata, with its rows."""
+        self._enter_loop()
+        with translating():
+            async with self.engine.begin() as connection:
+                await connection.run_sync(self.base.metadata.drop_all)
+
+    async def close(self) -> None:
+        """Close all connections; an in-memory database is gone. It can be used again after."""
+        for engine in self._engines():
+            await engine.dispose()
+        if self._memory is not None:
+            self._memory.close()
+            self._memory = None
+        self._loop = None
+
+    @asynccontextmanager
+    async def lifespan(self, app: Any = None) -> AsyncIterator[None]:
+        """Close the connections when the application stops: `FastAPI(lifespan=db.lifespan)`."""
+        self._enter_loop()
+        try:
+            yield
+        finally:
+            await self.close()
+
+    def pool_status(self) -> dict[str, int]:
+        """Return how many connections are open, in use, and may be opened."""
+        pools = [engine.pool for engine in self._engines()]
+        queues = [pool for pool in pools if isinstance(pool, AsyncAdaptedQueuePool)]
+        in_use = sum(pool.checkedout() for pool in queues)
+        return {
+            "open": in_use + sum(pool.checkedin() for pool in queues),
+            "in_use": in_use,
+            "limit": self.settings.pool_size + self.settings.max_overflow,
+        }
+
+    def _engines(self) -> tuple[AsyncEngine, ...]:
+        return (self.engine,) if self._reader is self.engine else (self.engine, self._reader)
+
+    def _enter_loop(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+            if self._options.memory is not None:
+                self._memory = sqlite3.connect(self._options.memory, uri=True)
+        elif self._loop is not loop:
+            raise ConfigError(
+                "This Database is used in another event loop than before.",
+                hint="Make one Database per event loop, or `await db.close()` in the first one.",
+            )
+
+    @asynccontextmanager
+    async def _open(self, engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
+        self._enter_loop()
+        async with AsyncSession(engine, expire_on_commit=False) as session:
+            yield session
+
+
+def _create_engine(options: EngineOptions, settings: DatabaseSettings) -> AsyncEngine:
+    try:
+        engine = create_async_engine(options.url, **options.arguments)
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"The driver {error.name!r} for {options.url.drivername} is not installed.",
+            hint=f"Install sqlmodelkit[{_extra(options)}].",
+        ) from error
+    sync_engine = engine.sync_engine
+
+    @event.listens_for(sync_engine, "do_connect")
+    def do_connect(dialect: Dialect, record: Any, args: Any, params: Any) -> Any:
+        try:
+            return dialect.connect(*args, **params)
+        except OSError as error:
+            raise ConnectionLost(hint="Check DATABASE_URL and whether the server runs.") from error
+
+    @event.listens_for(sync_engine, "connect")
+    def connected(connection: Any, record: Any) -> None:
+        connection.run_async(lambda driver: _prepare(driver, options))
+
+    @event.listens_for(sync_engine, "handle_error")
+    def failed(context: ExceptionContext) -> None:
+        original = context.original_exception
+        if is_read_only(original):
+            # The primary has become a standby: every pooled connection leads to the wrong server.
+            context.is_disconnect = True
+        if isinstance(original, (OverflowError, UnicodeEncodeError)):
+            raise InvalidValue("A value does not fit the type of its column.") from original
+
+    if options.single_writer:
+
+        @event.listens_for(sync_engine, "begin")
+        def begin(connection: Connection) -> None:
+            immediate = connection.get_execution_options().get(_IMMEDIATE)
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+    return engine
+
+
+def _extra(options: EngineOptions) -> str:
+    if options.url.get_driver_name() == "aiomysql":
+        return "aiomysql"
+    return "postgres" if options.url.get_backend_name() == "postgresql" else "mysql"
+
+
+async def _prepare(driver: Any, options: EngineOptions) -> None:
+    for statement in options.on_connect:
+        if options.single_writer:
+            await _prepare_sqlite(driver, statement)
+        else:
+            async with driver.cursor() as cursor:
+                await cursor.execute(statement)
+
+
+async def _prepare_sqlite(driver: Any, statement: str) -> None:
+    # Processes that start together may all switch to WAL; the busy timeout does not cover that.
+    for attempt in range(_WAL_ATTEMPTS):
+        try:
+            cursor = await driver.execute(statement)
+            await cursor.close()
+        except sqlite3.OperationalError:
+            if attempt == _WAL_ATTEMPTS - 1:
+                raise
+            await asyncio.sleep(0.05)
+        else:
+            return

@@ -1,0 +1,333 @@
+"""What a database driver's error means: SQLSTATE or errno first, text only for names. Ring 1.
+
+Start at `translate`. The codes were measured on asyncpg, aiosqlite, asyncmy and aiomysql;
+PostgreSQL's are in its manual's appendix A, MySQL's and MariaDB's in their error references,
+SQLite's at sqlite.org/rescode.html.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import CheckConstraint, Column, Table, inspect
+from sqlalchemy import exc as sa
+from sqlalchemy.orm import Mapper
+from sqlalchemy.orm.exc import DetachedInstanceError, StaleDataError
+from sqlmodel import SQLModel
+
+from . import errors as err
+
+_SQLSTATES: dict[str, type[err.SQLModelKitError]] = {
+    "23505": err.UniqueViolation,
+    "23P01": err.UniqueViolation,
+    "23503": err.ForeignKeyViolation,
+    "23001": err.ForeignKeyViolation,
+    "23502": err.InvalidValue,
+    "23514": err.CheckViolation,
+    "40001": err.SerializationFailure,
+    "40P01": err.SerializationFailure,
+    "55P03": err.QueryTimeout,
+    "57014": err.QueryTimeout,
+    "25006": err.ConnectionLost,
+    "25P03": err.ConnectionLost,
+    "28000": err.ConfigError,
+    "28P01": err.ConfigError,
+    "3D000": err.ConfigError,
+}
+_SQLSTATE_CLASSES: dict[str, type[err.SQLModelKitError]] = {
+    "08": err.ConnectionLost,
+    "22": err.InvalidValue,
+    "53": err.ConnectionLost,
+    "57": err.ConnectionLost,
+}
+_ERRNOS: dict[int, type[err.SQLModelKitError]] = {
+    **dict.fromkeys((1062, 1169, 1586), err.UniqueViolation),
+    **dict.fromkeys((1216, 1217, 1451, 1452), err.ForeignKeyViolation),
+    **dict.fromkeys((3819, 4025), err.CheckViolation),
+    **dict.fromkeys((1048, 1264, 1265, 1292, 1364, 1366, 1406, 1690), err.InvalidValue),
+    **dict.fromkeys((1020, 1205, 1213), err.SerializationFailure),
+    **dict.fromkeys((1969, 3024), err.QueryTimeout),
+    **dict.fromkeys((1040, 1053, 1203, 1290, 1836, 1927, 2002, 2003, 2006, 2013, 2014, 2055),
+                    err.ConnectionLost),
+    **dict.fromkeys((1044, 1045, 1049), err.ConfigError),
+}  # fmt: skip
+_RESULT_CODES: dict[int, type[err.SQLModelKitError]] = {
+    **dict.fromkeys((1555, 2067, 2579), err.UniqueViolation),
+    **dict.fromkeys((787, 1811), err.ForeignKeyViolation),
+    275: err.CheckViolation,
+    **dict.fromkeys((1299, 3091), err.InvalidValue),
+}
+_PRIMARY_RESULT_CODES: dict[int, type[err.SQLModelKitError]] = {
+    **dict.fromkeys((5, 6), err.SerializationFailure),
+    9: err.QueryTimeout,
+    **dict.fromkeys((18, 20), err.InvalidValue),
+    **dict.fromkeys((8, 10, 11, 13, 14, 26), err.ConnectionLost),
+}
+_STILL_REFERRED = frozenset({1217, 1451})
+_LONGEST_NAME = 63
+_UNFIT = (ValueError, TypeError, LookupError, OverflowError)
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """What the driver says the error is about, each part where it says so."""
+
+    constraint: str | None = None
+    table: str | None = None
+    columns: tuple[str, ...] = ()
+
+
+def translate(error: BaseException) -> err.SQLModelKitError | None:
+    """Say in our terms what an SQLAlchemy or driver error means; None when it is not one."""
+    match error:
+        case err.SQLModelKitError():
+            return error
+        case sa.DBAPIError():
+            return _classify(error)
+        case StaleDataError():
+            return err.StaleVersion(hint="Read it again and repeat the change.")
+        case sa.TimeoutError():
+            return err.PoolTimeout(
+                hint="Raise DB_POOL_SIZE or DB_POOL_TIMEOUT, or hold it shorter."
+            )
+        case DetachedInstanceError() | sa.MissingGreenlet():
+            return _late_access()
+        case sa.StatementError() if isinstance(error.orig, sa.MissingGreenlet):
+            return _late_access()
+        case sa.StatementError() if isinstance(error.orig, _UNFIT):
+            return err.InvalidValue("A value does not fit the type of its column.")
+    return None
+
+
+def sqlstate(error: sa.DBAPIError) -> str | None:
+    """Return the five-letter SQLSTATE of an error, None where the driver has none."""
+    return getattr(error.orig, "sqlstate", None)
+
+
+def is_read_only(error: BaseException | None) -> bool:
+    """Tell whether the server refused a write because it is, or has become, a standby."""
+    return getattr(error, "sqlstate", None) == "25006" or _errno(error) in (1290, 1836)
+
+
+def _late_access() -> err.NotLoaded:
+    return err.NotLoaded(
+        "A relation or column that was not loaded was read, perhaps after its unit of work.",
+        hint="Name it in load=, or read with into= a response model that has it.",
+    )
+
+
+def _classify(error: sa.DBAPIError) -> err.SQLModelKitError | None:
+    kind = _kind(error)
+    state = sqlstate(error)
+    if kind is None:
+        return None
+    if issubclass(kind, err.SerializationFailure):
+        return kind(hint="Run the unit of work again.")
+    if issubclass(kind, err.ConfigError):
+        return kind("The database refused to let us in.", hint="Check DATABASE_URL.")
+    if issubclass(kind, err.Unavailable):
+        return kind()
+    names = _names(error, state)
+    table = _table(names, error.statement)
+    columns = _columns(names, table)
+    if not columns and table is not None and issubclass(kind, err.ForeignKeyViolation):
+        columns = _written_foreign_keys(table, error.statement)
+    mapper = _mapper(table)
+    fields = tuple(_field(column, mapper) for column in columns) or names.columns
+    model = mapper.class_.__name__ if mapper else None
+    if issubclass(kind, err.UniqueViolation):
+        return kind(
+            f"{model or 'A row'} with this {_and(fields) or 'value'} already exists.",
+            fields=fields, model=model, constraint=names.constraint, sqlstate=state,
+        )  # fmt: skip
+    if issubclass(kind, err.ForeignKeyViolation):
+        return _foreign_key(error, names, fields, model)
+    if issubclass(kind, err.CheckViolation):
+        return kind(
+            f"{_and(fields) or 'A value'} is not allowed: check {names.constraint!r} failed.",
+            fields=fields, model=model, constraint=names.constraint, sqlstate=state,
+        )  # fmt: skip
+    return kind(
+        f"{_and(fields) or 'A value'} does not fit its column: {_misfit(error)}.",
+        fields=fields, model=model, sqlstate=state,
+    )  # fmt: skip
+
+
+def _kind(error: sa.DBAPIError) -> type[err.SQLModelKitError] | None:
+    state, errno, code = sqlstate(error), _errno(error.orig), _result_code(error.orig)
+    kind: type[err.SQLModelKitError] | None = None
+    if errno is not None:
+        kind = _ERRNOS.get(errno)
+    elif code is not None:
+        kind = _RESULT_CODES.get(code) or _PRIMARY_RESULT_CODES.get(code & 0xFF)
+    elif state:
+        kind = _SQLSTATES.get(state) or _SQLSTATE_CLASSES.get(state[:2])
+    if kind is None and error.connection_invalidated:
+        return err.ConnectionLost
+    return kind
+
+
+def _errno(error: BaseException | None) -> int | None:
+    first = error.args[0] if error and error.args else None
+    return first if isinstance(first, int) and not hasattr(error, "sqlite_errorcode") else None
+
+
+def _result_code(error: BaseException | None) -> int | None:
+    code = getattr(error, "sqlite_errorcode", None)
+    return code if isinstance(code, int) else None
+
+
+def _names(error: sa.DBAPIError, state: str | None) -> _Names:
+    diagnosis: Any = getattr(error.orig, "__cause__", None)
+    if hasattr(diagnosis, "constraint_name"):
+        column = diagnosis.column_name
+        return _Names(diagnosis.constraint_name, diagnosis.table_name, (column,) if column else ())
+    text = str(error.orig.args[-1]) if error.orig and error.orig.args else ""
+    if _result_code(error.orig) is not None:
+        return _sqlite_names(text)
+    return _mysql_names(text)
+
+
+def _sqlite_names(text: str) -> _Names:
+    _, _, about = text.partition("constraint failed: ")
+    if about.startswith("index "):
+        return _Names(constraint=about.removeprefix("index ").strip("'"))
+    if text.startswith("CHECK"):
+        return _Names(constraint=about)
+    pairs = [part.rpartition(".") for part in about.split(", ") if "." in part]
+    if not pairs:
+        return _Names()
+    return _Names(table=pairs[0][0], columns=tuple(column for _, _, column in pairs))
+
+
+def _mysql_names(text: str) -> _Names:
+    key = re.search(r"for key '(?:[^'.]*\.)?([^'.]+)'$", text)
+    constraint = re.search(r"(?:CONSTRAINT|[Cc]onstraint) [`']([^`']+)[`']", text)
+    table = re.search(r"`[^`]+`\.`([^`]+)`", text)
+    column = re.search(r"(?:[Cc]olumn|Field) '([^']+)'", text)
+    name = key or constraint
+    return _Names(
+        constraint=name[1] if name else None,
+        table=table[1] if table else None,
+        columns=(column[1],) if column else (),
+    )
+
+
+def _table(names: _Names, statement: str | None) -> Table | None:
+    tables = _tables()
+    if names.table is not None:
+        return tables.get(names.table)
+    if names.constraint not in (None, "PRIMARY"):
+        for table in tables.values():
+            if _constraint_columns(table, str(names.constraint)) is not None:
+                return table
+    written = re.match(r"\s*(?:INSERT INTO|UPDATE|DELETE FROM)\s+[`\"]?(\w+)", statement or "")
+    return tables.get(written[1]) if written else None
+
+
+def _tables() -> dict[str, Table]:
+    """Return every table that shares a metadata with a table model, by name."""
+    tables = (mapper.local_table for mapper in table_mappers(SQLModel))
+    metadatas = {table.metadata for table in tables if isinstance(table, Table)}
+    return {table.name: table for metadata in metadatas for table in metadata.tables.values()}
+
+
+def _columns(names: _Names, table: Table | None) -> tuple[Column[Any], ...]:
+    if table is None:
+        return ()
+    if names.columns:
+        return tuple(table.c[name] for name in names.columns if name in table.c)
+    if names.constraint is not None:
+        return _constraint_columns(table, names.constraint) or ()
+    return ()
+
+
+def _written_foreign_keys(table: Table, statement: str | None) -> tuple[Column[Any], ...]:
+    """Return the candidates, for SQLite, which does not say which foreign key failed."""
+    words = set(re.findall(r"\w+", statement or ""))
+    return tuple(column for column in table.c if column.foreign_keys and column.name in words)
+
+
+def _constraint_columns(table: Table, name: str) -> tuple[Column[Any], ...] | None:
+    if name == "PRIMARY":
+        return tuple(table.primary_key)
+    for constraint in table.constraints:
+        if not _same_name(constraint.name, name):
+            continue
+        if isinstance(constraint, CheckConstraint):
+            words = set(re.findall(r"\w+", str(constraint.sqltext)))
+            return tuple(column for column in table.columns if column.name in words)
+        return tuple(getattr(constraint, "columns", ()))
+    for index in table.indexes:
+        if _same_name(index.name, name):
+            return tuple(index.columns)
+    return None
+
+
+def _same_name(ours: object, theirs: str) -> bool:
+    """Compare names, knowing that SQLAlchemy ends one that is too long with a short hash."""
+    name = str(ours)
+    cut = len(name) > _LONGEST_NAME >= len(theirs) > _LONGEST_NAME - 10
+    return name == theirs or (cut and name.startswith(theirs[:-5]))
+
+
+def table_mappers(base: type[SQLModel]) -> Iterator[Mapper[Any]]:
+    """Yield the mapper of every table model below `base`."""
+    for model in base.__subclasses__():
+        mapper = inspect(model, raiseerr=False)
+        if mapper is not None:
+            yield mapper
+        yield from table_mappers(model)
+
+
+def _mapper(table: Table | None) -> Mapper[Any] | None:
+    if table is None:
+        return None
+    return next((mapper for mapper in table_mappers(SQLModel) if mapper.local_table is table), None)
+
+
+def _field(column: Column[Any], mapper: Mapper[Any] | None) -> str:
+    return mapper.get_property_by_column(column).key if mapper else column.name
+
+
+def _foreign_key(
+    error: sa.DBAPIError, names: _Names, fields: tuple[str, ...], model: str | None
+) -> err.ForeignKeyViolation:
+    verb = (error.statement or "").lstrip()[:6].upper()
+    text = str(error.orig)
+    missing = not (
+        verb == "DELETE"
+        or _errno(error.orig) in _STILL_REFERRED
+        or (verb != "INSERT" and text.startswith("update or delete on"))
+    )
+    if missing:
+        message = f"{' or '.join(fields) or 'A field'} refers to a row that does not exist."
+    else:
+        by = f" by {model}.{_and(fields)}" if model and fields else ""
+        message = f"The row is still referred to{by}."
+    return err.ForeignKeyViolation(
+        message,
+        fields=fields if missing else (),
+        model=model,
+        constraint=names.constraint,
+        sqlstate=sqlstate(error),
+        missing=missing,
+    )
+
+
+def _misfit(error: sa.DBAPIError) -> str:
+    state, errno, code = sqlstate(error), _errno(error.orig), _result_code(error.orig)
+    if state == "23502" or errno in (1048, 1364) or code == 1299:
+        return "it must not be null"
+    if state == "22001" or errno == 1406:
+        return "it is too long"
+    if state == "22003" or errno in (1264, 1690):
+        return "it is out of range"
+    if state == "22021":
+        return "the text has a character that cannot be stored"
+    return "its type or range is wrong"
+
+
+def _and(names: tuple[str, ...]) -> str:
+    return " and ".join(names)

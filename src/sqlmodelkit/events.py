@@ -1,0 +1,74 @@
+"""One `QueryEvent` for each statement, handed to hooks. Ring 0.
+
+Start at `listen`. Slow log, counters and traces are hooks; without a hook nothing is measured.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+from sqlalchemy import Connection, Engine, event
+
+_START = "sqlmodelkit_started"
+
+
+@dataclass(frozen=True, slots=True)
+class QueryEvent:
+    """A statement that the database has answered.
+
+    Attributes:
+        statement: The SQL text with placeholders; parameters are never part of an event.
+        duration_ms: From sending to the answer, in milliseconds.
+        rowcount: Rows changed, or -1 where the driver does not say.
+        many: Whether the statement was sent for several parameter sets at once.
+    """
+
+    statement: str
+    duration_ms: float
+    rowcount: int
+    many: bool
+
+
+Hook = Callable[[QueryEvent], None]
+"""Called once for each statement, in the task that sent it; it must not block or await."""
+
+
+def listen(engine: Engine, hook: Hook) -> Callable[[], None]:
+    """Call `hook` for every statement of `engine`; the answer is a function that ends it."""
+
+    def before(
+        conn: Connection, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
+    ) -> None:
+        conn.info[_START] = perf_counter()
+
+    def after(
+        conn: Connection, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
+    ) -> None:
+        started = conn.info.pop(_START, None)
+        if statement.startswith("BEGIN"):
+            # Drivers begin transactions out of our sight; SQLite's is the only one sent by us.
+            return
+        elapsed = 0.0 if started is None else (perf_counter() - started) * 1000
+        hook(QueryEvent(statement, elapsed, cursor.rowcount, many))
+
+    event.listen(engine, "before_cursor_execute", before)
+    event.listen(engine, "after_cursor_execute", after)
+
+    def stop() -> None:
+        event.remove(engine, "before_cursor_execute", before)
+        event.remove(engine, "after_cursor_execute", after)
+
+    return stop
+
+
+@contextmanager
+def recording(engine: Engine) -> Iterator[list[QueryEvent]]:
+    """Collect the events of `engine` while the block runs, from every task."""
+    events: list[QueryEvent] = []
+    stop = listen(engine, events.append)
+    try:
+        yield events
+    finally:
+        stop()

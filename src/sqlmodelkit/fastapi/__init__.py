@@ -1,0 +1,22 @@
+"""The FastAPI edge: dependencies, routers, error answers and health. Ring 6.
+
+Start at `install`.
+"""
+
+from .deps import SessionDep, database_of, service
+from .handlers import ErrorBody, ErrorItem
+from .health import Check
+from .install import install
+from .routers import Operation, crud_router
+
+__all__ = [
+    "Check",
+    "ErrorBody",
+    "ErrorItem",
+    "Operation",
+    "SessionDep",
+    "crud_router",
+    "database_of",
+    "install",
+    "service",
+]

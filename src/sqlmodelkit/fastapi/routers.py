@@ -1,0 +1,262 @@
+"""Routers made from a service: list, read, create, change and remove."""
+
+import inspect
+from collections.abc import Callable, Collection, Coroutine, Sequence
+from http import HTTPStatus
+from types import GenericAlias, new_class
+from typing import Annotated, Any, Literal, get_args
+
+from fastapi import APIRouter, Body, Depends, Path
+from fastapi.params import Depends as DependsParam
+from pydantic import BaseModel, ConfigDict
+
+from sqlmodelkit import errors as err
+from sqlmodelkit.columns import bounds, columns_of, key_of, value_type
+from sqlmodelkit.models import SoftDelete
+from sqlmodelkit.pages import DEFAULT_LIMIT, MAX_LIMIT, Count, Page
+from sqlmodelkit.service import ServiceBase
+
+from .deps import service
+from .handlers import error_responses
+from .queries import ListQuery, list_query
+
+Operation = Literal["list", "get", "create", "create_many", "update", "delete", "restore"]
+"""What a generated router can do."""
+
+_READING: tuple[Operation, ...] = ("list", "get")
+_DEFAULT: tuple[Operation, ...] = (*_READING, "create", "create_many", "update", "delete")
+MAX_BATCH = 100
+
+
+def crud_router(  # noqa: PLR0913 - options of a declaration, all by name
+    service_class: type[ServiceBase[Any, Any, Any]],
+    *,
+    auth: Sequence[DependsParam] = (),
+    public: bool = False,
+    read_auth: Sequence[DependsParam] = (),
+    operations: Collection[Operation] = _DEFAULT,
+    tags: Sequence[str] | None = None,
+    default_limit: int = DEFAULT_LIMIT,
+    max_limit: int = MAX_LIMIT,
+    count: Count = "exact",
+) -> APIRouter:
+    """Return a router with the endpoints of a service.
+
+    ```python
+    app.include_router(crud_router(HeroService, auth=[Depends(require_user)]), prefix="/heroes")
+    ```
+
+    Args:
+        service_class: The service; its `public` is the response model.
+        auth: Dependencies that guard the writing endpoints.
+        public: Say True to let everybody write, in place of `auth`.
+        read_auth: Dependencies that guard the reading endpoints.
+        operations: The endpoints to make; `restore` only on request.
+        tags: The tags in OpenAPI; left out, the model's name.
+        default_limit: Rows of a page when the client names no limit.
+        max_limit: The most rows of a page.
+        count: Whether pages say how many rows match.
+
+    Raises:
+        ConfigError: The service's models do not fit, or nobody said who may write.
+    """
+    service_class.check()
+    _check_declaration(service_class, operations, guarded=bool(auth) or public)
+    router = APIRouter(tags=list(tags) if tags else [service_class.model.__name__])
+    builder = _Builder(router, service_class, list(auth), list(read_auth))
+    if "list" in operations:
+        builder.add_list(default_limit, max_limit, count)
+    for operation, add in (
+        ("get", builder.add_get),
+        ("create", builder.add_create),
+        ("create_many", builder.add_create_many),
+        ("update", builder.add_update),
+        ("delete", builder.add_delete),
+        ("restore", builder.add_restore),
+    ):
+        if operation in operations:
+            add()
+    return router
+
+
+def _check_declaration(
+    service_class: type[ServiceBase[Any, Any, Any]],
+    operations: Collection[Operation],
+    *,
+    guarded: bool,
+) -> None:
+    name = service_class.__name__
+    if not hasattr(service_class, "public"):
+        raise err.ConfigError(
+            f"{name} has no response model.", hint="Set `public` to the model to answer with."
+        )
+    unknown = set(operations) - set(get_args(Operation))
+    if unknown:
+        raise err.ConfigError(
+            f"There is no operation {', '.join(sorted(unknown))}.",
+            hint=f"Operations are {', '.join(get_args(Operation))}.",
+        )
+    if set(operations) - set(_READING) and not guarded:
+        raise err.ConfigError(
+            f"Nobody said who may write through the router of {name}.",
+            hint="Pass auth=[Depends(...)], or public=True if everybody may.",
+        )
+    if "restore" in operations and not issubclass(service_class.model, SoftDelete):
+        raise err.ConfigError(
+            f"{service_class.model.__name__} cannot be restored.",
+            hint="Give it the mixin SoftDelete.",
+        )
+
+
+class _Builder:
+    """Adds endpoints to a router, one method for each operation."""
+
+    def __init__(
+        self,
+        router: APIRouter,
+        service_class: type[ServiceBase[Any, Any, Any]],
+        auth: list[DependsParam],
+        read_auth: list[DependsParam],
+    ) -> None:
+        self.router = router
+        self.service_class = service_class
+        self.auth = auth
+        self.read_auth = read_auth
+        self.public = service_class.public
+        self.noun = service_class.model.__name__
+        names = key_of(service_class.model)
+        self.key_path = "".join(f"/{{{name}}}" for name in names)
+        self.key: Any = Depends(_key_reader(service_class))
+        self.rows: Any = service(service_class)
+        self.create_body = _strict(service_class.create_model)
+
+    def _options(
+        self, verb: str, *kinds: type[err.SQLModelKitError], write: bool
+    ) -> dict[str, Any]:
+        return {
+            "name": f"{verb.lower().replace(' ', '_')}_{self.noun.lower()}",
+            "summary": f"{verb} {self.noun}",
+            "dependencies": self.auth if write else self.read_auth,
+            "responses": error_responses((*kinds, err.Unavailable, err.QueryTimeout)),
+        }
+
+    def add_list(self, default_limit: int, max_limit: int, count: Count) -> None:
+        read = list_query(self.service_class, default_limit=default_limit, max_limit=max_limit)
+        public: Any = self.public
+
+        @self.router.get("", response_model=Page[public], **self._options("List", write=False))
+        async def list_rows(
+            query: Annotated[ListQuery, Depends(read)], rows: Any = self.rows
+        ) -> Any:
+            return await rows.page(
+                query.where,
+                into=public,
+                sort=query.sort,
+                limit=query.limit,
+                offset=query.offset,
+                count=count,
+            )
+
+    def add_get(self) -> None:
+        @self.router.get(
+            self.key_path,
+            response_model=self.public,
+            **self._options("Get", err.NotFound, write=False),
+        )
+        async def get_row(key: Any = self.key, rows: Any = self.rows) -> Any:
+            return await rows.get(key, into=self.public)
+
+    def add_create(self) -> None:
+        async def create_row(data: Any, rows: Any = self.rows) -> Any:
+            return await rows.create(data, into=self.public)
+
+        create_row.__annotations__["data"] = self.create_body
+        self.router.post(
+            "",
+            status_code=HTTPStatus.CREATED,
+            response_model=self.public,
+            **self._options("Create", err.Conflict, write=True),
+        )(create_row)
+
+    def add_create_many(self) -> None:
+        async def create_rows(data: Any, rows: Any = self.rows) -> Any:
+            return await rows.create_many(data, into=self.public)
+
+        create_rows.__annotations__["data"] = Annotated[
+            GenericAlias(list, self.create_body), Body(min_length=1, max_length=MAX_BATCH)
+        ]
+        self.router.post(
+            "/batch",
+            status_code=HTTPStatus.CREATED,
+            response_model=GenericAlias(list, self.public),
+            **self._options("Create many", err.Conflict, write=True),
+        )(create_rows)
+
+    def add_update(self) -> None:
+        async def update_row(data: Any, key: Any = self.key, rows: Any = self.rows) -> Any:
+            return await rows.update(key, data, into=self.public)
+
+        update_row.__annotations__["data"] = _strict(self.service_class.update_model)
+        self.router.patch(
+            self.key_path,
+            response_model=self.public,
+            **self._options("Update", err.NotFound, err.Conflict, write=True),
+        )(update_row)
+
+    def add_delete(self) -> None:
+        @self.router.delete(
+            self.key_path,
+            status_code=HTTPStatus.NO_CONTENT,
+            **self._options("Delete", err.NotFound, err.Conflict, write=True),
+        )
+        async def delete_row(key: Any = self.key, rows: Any = self.rows) -> None:
+            await rows.delete(key)
+
+    def add_restore(self) -> None:
+        @self.router.post(
+            f"{self.key_path}/restore",
+            response_model=self.public,
+            **self._options("Restore", err.NotFound, err.Conflict, write=True),
+        )
+        async def restore_row(key: Any = self.key, rows: Any = self.rows) -> Any:
+            return await rows.restore(key, into=self.public)
+
+
+def _key_reader(
+    service_class: type[ServiceBase[Any, Any, Any]],
+) -> Callable[..., Coroutine[Any, Any, tuple[Any, ...]]]:
+    """Return a dependency that reads the key from the path, each part with its column's type."""
+    model = service_class.model
+    columns = columns_of(model)
+
+    async def read_key(**parts: Any) -> tuple[Any, ...]:
+        return tuple(parts[name] for name in key_of(model))
+
+    read_key.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                annotation=Annotated[value_type(model, name), _path(bounds(columns[name]))],
+            )
+            for name in key_of(model)
+        ]
+    )
+    return read_key
+
+
+def _path(limits: tuple[int, int] | None) -> Any:
+    return Path() if limits is None else Path(ge=limits[0], le=limits[1])
+
+
+def _strict(schema: type[BaseModel]) -> Any:
+    """Return the schema in a form that refuses unknown fields, unless it says what to do itself."""
+    if schema.model_config.get("extra") is not None:
+        return schema
+    body = {
+        "__module__": schema.__module__,
+        "__qualname__": schema.__qualname__,
+        "__doc__": schema.__doc__,
+        "model_config": ConfigDict(extra="forbid"),
+    }
+    return new_class(schema.__name__, (schema,), {}, lambda namespace: namespace.update(body))

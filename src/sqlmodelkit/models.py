@@ -1,0 +1,127 @@
+"""What is stored: mixins for keys, time stamps, soft delete and versions. Ring 1.
+
+Start at `UUIDKey` and `Timestamps`. Importing this module gives `SQLModel.metadata` a naming
+convention, so that every constraint has a name that errors and migrations can refer to.
+"""
+
+import sys
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import DateTime, MetaData, PrimaryKeyConstraint
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import declared_attr
+from sqlalchemy.sql.compiler import DDLCompiler, SQLCompiler, TypeCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlmodel import Field, SQLModel
+from sqlmodel.sql.sqltypes import UTCDateTime
+
+if sys.version_info >= (3, 14):
+    from uuid import uuid7
+else:
+    from uuid_utils.compat import uuid7
+
+NAMING_CONVENTION = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+"""How constraints and indexes are named; set your own before importing sqlmodelkit to keep it."""
+
+if SQLModel.metadata.naming_convention == MetaData().naming_convention:
+    SQLModel.metadata.naming_convention = NAMING_CONVENTION
+
+
+class utcnow(FunctionElement[datetime]):  # noqa: N801 - an SQL function, named like func.now
+    """The database's clock in UTC, with the microseconds it has."""
+
+    type = UTCDateTime()
+    inherit_cache = True
+
+
+@compiles(utcnow)
+def _utcnow(element: utcnow, compiler: SQLCompiler, **options: Any) -> str:
+    return "CURRENT_TIMESTAMP"
+
+
+@compiles(utcnow, "sqlite")
+def _utcnow_sqlite(element: utcnow, compiler: SQLCompiler, **options: Any) -> str:
+    # Milliseconds are what SQLite has; padded, so that text sorts like time.
+    return "(strftime('%Y-%m-%d %H:%M:%f000', 'now'))"
+
+
+@compiles(utcnow, "mysql", "mariadb")
+def _utcnow_mysql(element: utcnow, compiler: SQLCompiler, **options: Any) -> str:
+    return "(utc_timestamp(6))"
+
+
+@compiles(DateTime, "mysql", "mariadb")
+@compiles(UTCDateTime, "mysql", "mariadb")
+def _datetime_mysql(element: Any, compiler: TypeCompiler, **options: Any) -> str:
+    # Without a precision MySQL and MariaDB cut a DATETIME to whole seconds.
+    return "DATETIME(6)"
+
+
+@compiles(PrimaryKeyConstraint, "mysql", "mariadb")
+def _primary_key_mysql(element: PrimaryKeyConstraint, compiler: DDLCompiler, **options: Any) -> str:
+    # MySQL ignores the name of a primary key, and warns about it at every CREATE TABLE.
+    columns = (compiler.preparer.quote(column.name) for column in element.columns_autoinc_first)
+    return f"PRIMARY KEY ({', '.join(columns)})"
+
+
+class _Mapped(SQLModel):
+    @declared_attr.directive
+    def __mapper_args__(cls) -> dict[str, Any]:  # noqa: N805 - SQLAlchemy passes the class
+        model: Any = cls
+        arguments: dict[str, Any] = {"eager_defaults": True}
+        table: Any = model.__table__
+        if issubclass(model, Version):
+            arguments["version_id_col"] = table.c.version
+        return arguments
+
+
+class UUIDKey(SQLModel):
+    """Gives a table the key `id`, a UUID version 7: unique everywhere, ordered by time.
+
+    The key is set when the object is made, so that it is known before anything is sent.
+    See RFC 9562, section 5.7.
+    """
+
+    id: UUID = Field(default_factory=uuid7, primary_key=True)
+
+
+class IntKey(SQLModel):
+    """Gives a table the key `id`, a number that the database counts up."""
+
+    id: int | None = Field(default=None, primary_key=True)
+
+
+class Timestamps(_Mapped):
+    """Gives a table `created_at` and `updated_at`, aware and in UTC, by the database's clock.
+
+    `updated_at` moves with every UPDATE that goes through SQLAlchemy, bulk updates included.
+    """
+
+    created_at: datetime = Field(
+        default=None, nullable=False, sa_column_kwargs={"server_default": utcnow()}
+    )
+    updated_at: datetime = Field(
+        default=None,
+        nullable=False,
+        sa_column_kwargs={"server_default": utcnow(), "onupdate": utcnow()},
+    )
+
+
+class SoftDelete(SQLModel):
+    """Gives a table `deleted_at`; rows that have it set are out of scope for every session."""
+
+    deleted_at: datetime | None = Field(default=None, index=True)
+
+
+class Version(_Mapped):
+    """Gives a table `version`, counted up by every ORM write; a stale write is `StaleVersion`."""
+
+    version: int = Field(default=1, nullable=False)

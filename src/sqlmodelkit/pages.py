@@ -1,0 +1,120 @@
+"""In what order, and which part: sorts and offset pages. Ring 2.
+
+Start at `Page` and `order_by`.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import UnaryExpression
+from sqlalchemy.orm import QueryableAttribute
+from sqlmodel import SQLModel
+
+from .columns import columns_of, key_of
+from .errors import PageError, SortError
+
+DEFAULT_LIMIT = 50
+MAX_LIMIT = 100
+MAX_OFFSET = 100_000
+MAX_SORTS = 8
+
+Count = Literal["exact", "none"]
+"""How a page is counted: `exact` asks for the number of all matching rows, `none` does not."""
+
+T = TypeVar("T")
+
+
+class Page(BaseModel, Generic[T]):
+    """A part of the rows that match, and how many match in all."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    items: list[T]
+    total: int | None = Field(description="Matching rows in all; null when not counted.")
+    limit: int = Field(description="The most rows that this page may have.")
+    offset: int = Field(description="Matching rows before this page.")
+
+
+def order_by(
+    model: type[SQLModel],
+    sort: str | Sequence[str] | None,
+    *,
+    allowed: Collection[str] | None = None,
+    dialect: str = "postgresql",
+) -> list[Any]:
+    """Turn `-price,name` into ORDER BY expressions that end in the key.
+
+    NULLs come last in ascending and first in descending order, as in PostgreSQL, on every
+    database. The key at the end makes the order total: without it, pages may repeat or miss rows.
+
+    Args:
+        model: The table model.
+        sort: Field names, `-` before those that descend; a list, or one text with commas.
+        allowed: The fields that may be named; left out, every column.
+        dialect: The database's name.
+
+    Raises:
+        SortError: A field is unknown, not allowed, or named twice.
+    """
+    names = _sort_names(sort)
+    known = columns_of(model)
+    choice = known if allowed is None else [name for name in known if name in allowed]
+    expressions: list[Any] = []
+    seen: set[str] = set()
+    for name in names:
+        field = name.removeprefix("-")
+        if field not in choice:
+            raise SortError(
+                f"{model.__name__} cannot be sorted by {field!r}.",
+                hint=f"Fields are {', '.join(choice)}.",
+                fields=[field],
+            )
+        if field in seen:
+            raise SortError(f"The sort names {field!r} twice.", fields=[field])
+        seen.add(field)
+        expressions += _direction(
+            getattr(model, field),
+            descending=name.startswith("-"),
+            nulls=bool(known[field].nullable) and dialect != "postgresql",
+        )
+    return [*expressions, *(getattr(model, name) for name in key_of(model) if name not in seen)]
+
+
+def _sort_names(sort: str | Sequence[str] | None) -> list[str]:
+    if sort is None:
+        return []
+    names = sort.split(",") if isinstance(sort, str) else list(sort)
+    names = [name.strip() for name in names]
+    if len(names) > MAX_SORTS:
+        raise SortError(f"The sort names more than {MAX_SORTS} fields.")
+    if not all(names):
+        raise SortError("The sort has an empty name.", hint="Write it as -price,name.")
+    return names
+
+
+def _direction(
+    attribute: QueryableAttribute[Any], *, descending: bool, nulls: bool
+) -> list[UnaryExpression[Any]]:
+    is_null = attribute.is_(None)
+    if descending:
+        return [*([is_null.desc()] if nulls else []), attribute.desc()]
+    return [*([is_null.asc()] if nulls else []), attribute.asc()]
+
+
+def check_page(limit: int, offset: int, *, max_limit: int = MAX_LIMIT) -> None:
+    """Refuse a page that is too large, too far or negative.
+
+    Raises:
+        PageError: The error names `limit` or `offset` and its bounds.
+    """
+    if not 1 <= limit <= max_limit:
+        raise PageError(
+            f"limit is {limit}; it must be between 1 and {max_limit}.", fields=["limit"]
+        )
+    if not 0 <= offset <= MAX_OFFSET:
+        raise PageError(
+            f"offset is {offset}; it must be between 0 and {MAX_OFFSET}.",
+            hint="Narrow the filter instead of paging that far.",
+            fields=["offset"],
+        )

@@ -1,0 +1,138 @@
+"""The plan over ORM objects: exactly the shown columns and relations, everything else blocked."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel, TypeAdapter
+from sqlalchemy import true
+from sqlalchemy.orm import Load
+from sqlalchemy.orm.interfaces import ORMOption
+from sqlmodel import SQLModel
+
+from sqlmodelkit.columns import key_of, relations_of
+from sqlmodelkit.errors import ConfigError
+
+from .shape import Shape, shape_of
+
+P = TypeVar("P", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Plan(Generic[P]):
+    """How a response model is read from its table.
+
+    ```python
+    plan = Plan.of(Hero, HeroPublic)
+    print(plan.explain())
+    ```
+    """
+
+    shape: Shape
+    response: type[P]
+
+    @classmethod
+    def of(cls, model: type[SQLModel], response: type[P]) -> "Plan[P]":
+        """Compile a response model against a table model.
+
+        Raises:
+            ConfigError: The response model loops, shows a table model, or has a field without
+                a counterpart.
+        """
+        return cls(shape_of(model, response), response)
+
+    @cached_property
+    def options(self) -> tuple[ORMOption, ...]:
+        """Loader options for a select of the table model."""
+        return _options(self.shape, Load(self.shape.model))
+
+    @cached_property
+    def _adapter(self) -> TypeAdapter[P]:
+        return TypeAdapter(self.response)
+
+    def build(self, row: SQLModel) -> P:
+        """Make the response model from a row that was read with `options`."""
+        return self._adapter.validate_python(row, from_attributes=True)
+
+    def statement_count(self) -> int:
+        """Return how many statements one answer takes, however many rows it has."""
+        return 1 + sum(edge.many for edge in self.shape.edges())
+
+    def explain(self) -> str:
+        """Describe what is read, statement by statement."""
+        names = f"{self.response.__name__} from {self.shape.model.__name__}"
+        lines = [f"{names}: {self.statement_count()} statement(s)"]
+        _describe(self.shape, "  ", lines)
+        return "\n".join(lines)
+
+
+def _options(shape: Shape, load: Load) -> tuple[ORMOption, ...]:
+    options: list[ORMOption] = []
+    if not shape.opaque:
+        names = dict.fromkeys((*key_of(shape.model), *shape.columns))
+        options.append(load.load_only(*(getattr(shape.model, name) for name in names)))
+    shown = {edge.name for edge in shape.relations}
+    options += [
+        _block(load, shape.model, name) for name in relations_of(shape.model) if name not in shown
+    ]
+    for edge in shape.relations:
+        attribute = getattr(shape.model, edge.name)
+        inner = load.selectinload(attribute) if edge.many else load.joinedload(attribute)
+        options += _options(edge.shape, inner)
+        if edge.shape.opaque and not edge.shape.relations:
+            options.append(inner)
+    return tuple(options)
+
+
+def _block(load: Load, model: type[SQLModel], name: str) -> Load:
+    # With a criterion of its own a lazy load always asks the session, which refuses with
+    # NotLoaded; without one it may answer from what happens to be in the session already.
+    return load.lazyload(getattr(model, name).and_(true()))
+
+
+def row_options(model: type[SQLModel], load: Collection[str]) -> tuple[ORMOption, ...]:
+    """Return loader options for table rows with exactly the relations named.
+
+    Args:
+        model: The table model.
+        load: Relations to load; a dot goes further, as in `"lines.product"`.
+
+    Raises:
+        ConfigError: A name is not a relation.
+    """
+    return _named(model, [name.split(".") for name in load], Load(model))
+
+
+def _named(model: type[SQLModel], paths: Sequence[list[str]], load: Load) -> tuple[ORMOption, ...]:
+    relations = relations_of(model)
+    groups: dict[str, list[list[str]]] = {}
+    for first, *rest in paths:
+        if first not in relations:
+            raise ConfigError(
+                f"{model.__name__} has no relation {first!r} to load.",
+                hint=f"Relations are {', '.join(relations) or 'none'}.",
+                fields=[first],
+            )
+        groups.setdefault(first, []).extend([rest] if rest else [])
+    options: list[ORMOption] = [
+        _block(load, model, name) for name in relations if name not in groups
+    ]
+    for name, inner_paths in groups.items():
+        relation = relations[name]
+        attribute = getattr(model, name)
+        inner = load.selectinload(attribute) if relation.uselist else load.joinedload(attribute)
+        options.append(inner)
+        options += _named(relation.mapper.class_, inner_paths, inner)
+    return tuple(options)
+
+
+def _describe(shape: Shape, indent: str, lines: list[str]) -> None:
+    columns = "every column" if shape.opaque else ", ".join(shape.columns)
+    lines.append(f"{indent}{shape.model.__name__}: {columns}")
+    if shape.opaque:
+        lines.append(f"{indent}  (all, because of {', '.join(shape.opaque)})")
+    for edge in shape.relations:
+        way = "one more statement" if edge.many else "joined"
+        lines.append(f"{indent}{edge.name} ({way}):")
+        _describe(edge.shape, indent + "  ", lines)

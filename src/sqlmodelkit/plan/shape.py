@@ -1,0 +1,156 @@
+"""A response model laid over its table: which columns and relations it shows, and no more."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import AliasChoices, AliasPath, BaseModel
+from pydantic.fields import FieldInfo
+from sqlmodel import SQLModel
+
+from sqlmodelkit.columns import columns_of, relations_of
+from sqlmodelkit.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A relation that the response shows.
+
+    Attributes:
+        name: The relation's attribute on the table model.
+        many: Whether it is a collection.
+        shape: What of its rows is shown.
+    """
+
+    name: str
+    many: bool
+    shape: "Shape"
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a response model shows of a table.
+
+    Attributes:
+        model: The table model.
+        response: The response model.
+        columns: Attributes of columns that are shown.
+        relations: Relations that are shown.
+        opaque: Attributes whose columns cannot be told (properties): every column is read.
+    """
+
+    model: type[SQLModel]
+    response: type[BaseModel]
+    columns: tuple[str, ...]
+    relations: tuple[Edge, ...]
+    opaque: tuple[str, ...]
+
+    def edges(self) -> Iterator[Edge]:
+        """Yield the relations at every depth."""
+        for edge in self.relations:
+            yield edge
+            yield from edge.shape.edges()
+
+
+def shape_of(model: type[SQLModel], response: type[BaseModel]) -> Shape:
+    """Lay a response model over a table model.
+
+    Raises:
+        ConfigError: The response model is itself a table, loops, nests a table, or has a required
+            field that the table has not. The error names the field or the cycle.
+    """
+    return _shape(model, response, ())
+
+
+def _shape(
+    model: type[SQLModel], response: type[BaseModel], path: tuple[type[BaseModel], ...]
+) -> Shape:
+    _refuse_table(response, path)
+    if response in path:
+        cycle = " -> ".join(step.__name__ for step in (*path[path.index(response) :], response))
+        raise ConfigError(
+            f"The response model loops: {cycle}.",
+            hint="Give the inner one a model of its own, without the field that leads back.",
+        )
+    columns, relations = columns_of(model), relations_of(model)
+    shown: list[str] = []
+    edges: list[Edge] = []
+    opaque: list[str] = []
+    for field_name, field in response.model_fields.items():
+        name = _source(field_name, field, model)
+        if name is None:
+            if field.is_required():
+                raise ConfigError(
+                    f"{response.__name__}.{field_name} has no counterpart on {model.__name__}.",
+                    hint="Rename it, give it a default, or make it a property of the table model.",
+                )
+        elif name in columns:
+            shown.append(name)
+        elif name in relations:
+            edges.append(_edge(model, name, response, field, path))
+        else:
+            opaque.append(name)
+    return Shape(model, response, tuple(shown), tuple(edges), tuple(opaque))
+
+
+def _refuse_table(response: type[BaseModel], path: tuple[type[BaseModel], ...]) -> None:
+    if issubclass(response, SQLModel) and hasattr(response, "__table__"):
+        inside = f" inside {path[-1].__name__}" if path else ""
+        raise ConfigError(
+            f"{response.__name__} is a table and cannot be a response model{inside}.",
+            hint=f"Declare a {response.__name__}Public with the fields to show.",
+        )
+
+
+def _edge(
+    model: type[SQLModel],
+    name: str,
+    response: type[BaseModel],
+    field: FieldInfo,
+    path: tuple[type[BaseModel], ...],
+) -> Edge:
+    nested = list(nested_models(field.annotation))
+    relation = relations_of(model)[name]
+    if len(nested) != 1:
+        raise ConfigError(
+            f"{response.__name__}.{name} shows the relation {model.__name__}.{name} "
+            f"by {len(nested)} models.",
+            hint="Annotate it with one response model, or a list of one.",
+        )
+    shape = _shape(relation.mapper.class_, nested[0], (*path, response))
+    return Edge(name, bool(relation.uselist), shape)
+
+
+def _source(field_name: str, field: FieldInfo, model: type[SQLModel]) -> str | None:
+    """Return the attribute that Pydantic reads the field from, None when the table has none."""
+    for name in _candidates(field_name, field):
+        if hasattr(model, name) or name in model.model_fields:
+            return name
+    return None
+
+
+def _candidates(field_name: str, field: FieldInfo) -> Iterator[str]:
+    alias = field.validation_alias
+    match alias:
+        case str():
+            yield alias
+        case AliasChoices():
+            for choice in alias.choices:
+                yield choice if isinstance(choice, str) else str(choice.path[0])
+        case AliasPath():
+            yield str(alias.path[0])
+    yield field_name
+
+
+def nested_models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Yield the models inside an annotation such as `list[TeamPublic] | None`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+        return
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        yield from nested_models(get_args(annotation)[0])
+    elif origin in (Union, UnionType) or origin is not None:
+        for argument in get_args(annotation):
+            yield from nested_models(argument)

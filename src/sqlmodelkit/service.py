@@ -1,0 +1,253 @@
+"""How rows are used and changed: the CRUD verbs over one table, in a unit of work. Ring 5.
+
+Start at `ServiceBase`. Services flush, so that keys, defaults and refusals of the database appear
+at the call; they never commit: the unit of work does.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin, overload
+
+from pydantic import BaseModel
+from sqlalchemy import delete, null
+from sqlalchemy import update as sql_update
+from sqlalchemy.orm.attributes import set_committed_value
+
+from .columns import check, columns_of, key_of, key_values, relations_of
+from .errors import ConfigError
+from .filters import compile_filters
+from .models import SoftDelete, Version, utcnow
+from .reads import ModelT, P, Reads
+from .sessions import INCLUDE_DELETED, translating
+
+CreateT = TypeVar("CreateT", bound=BaseModel)
+UpdateT = TypeVar("UpdateT", bound=BaseModel)
+
+
+class ServiceBase(Reads[ModelT], Generic[ModelT, CreateT, UpdateT]):
+    """Reads and writes rows of one table.
+
+    ```python
+    class HeroService(ServiceBase[Hero, HeroCreate, HeroUpdate]):
+        public = HeroPublic
+    ```
+
+    One instance belongs to one unit of work: `HeroService(session)`, or in an endpoint
+    `Annotated[HeroService, service(HeroService)]`.
+
+    Attributes:
+        model: The table model.
+        create_model: What `create` takes.
+        update_model: What `update` takes; only fields that were set are written.
+        public: The response model of generated endpoints.
+    """
+
+    create_model: ClassVar[type[BaseModel]]
+    update_model: ClassVar[type[BaseModel]]
+    public: ClassVar[type[BaseModel]]
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for parent in getattr(cls, "__orig_bases__", ()):
+            arguments = get_args(parent)
+            if get_origin(parent) is ServiceBase and not any(
+                isinstance(argument, TypeVar) for argument in arguments
+            ):
+                cls.model, cls.create_model, cls.update_model = arguments
+
+    @classmethod
+    def check(cls) -> None:
+        """Refuse a service whose models do not fit together; the FastAPI edge calls it at import.
+
+        Raises:
+            ConfigError: The error names the model, the field and the fix.
+        """
+        if "model" not in {name for parent in cls.__mro__ for name in vars(parent)}:
+            raise ConfigError(
+                f"{cls.__name__} does not say which models it is for.",
+                hint=f"Write class {cls.__name__}(ServiceBase[Hero, HeroCreate, HeroUpdate]).",
+            )
+        columns = columns_of(cls.model)
+        for schema, hook in (
+            (cls.create_model, "create_values"),
+            (cls.update_model, "update_values"),
+        ):
+            if hasattr(schema, "__table__"):
+                raise ConfigError(
+                    f"{cls.__name__} takes the table {schema.__name__} as input.",
+                    hint="Clients could set every column; declare a model of the allowed fields.",
+                )
+            unknown = [name for name in schema.model_fields if name not in columns]
+            if unknown and getattr(cls, hook) is getattr(ServiceBase, hook):
+                raise ConfigError(
+                    f"{schema.__name__} has fields without a column: {', '.join(unknown)}.",
+                    hint=f"Remove them, or override {hook} in {cls.__name__}.",
+                    fields=unknown,
+                )
+        keys = [name for name in cls.update_model.model_fields if name in key_of(cls.model)]
+        if keys:
+            raise ConfigError(
+                f"{cls.update_model.__name__} would change the key: {', '.join(keys)}.",
+                fields=keys,
+            )
+        cls._check_cascades()
+        if hasattr(cls, "public"):
+            cls.plan(cls.public)
+
+    @classmethod
+    def _check_cascades(cls) -> None:
+        for relation in relations_of(cls.model).values():
+            columns = relation.remote_side if relation.uselist else ()
+            foreign = {key for column in columns for key in column.foreign_keys}
+            if relation.cascade.delete and any(key.ondelete != "CASCADE" for key in foreign):
+                raise ConfigError(
+                    f"{cls.model.__name__}.{relation.key} cascades in Python only.",
+                    hint='Put ondelete="CASCADE" on the foreign key: the database deletes.',
+                )
+
+    async def create_values(self, data: CreateT) -> dict[str, Any]:
+        """Turn the input of `create` into column values; override it to add or replace some.
+
+        A field that was not given and defaults to None is left to the table's own default;
+        a None that was given is kept, and stored as NULL.
+        """
+        values = data.model_dump()
+        given = data.model_fields_set
+        return {name: v for name, v in values.items() if name in given or v is not None}
+
+    async def update_values(self, data: UpdateT) -> dict[str, Any]:
+        """Turn the input of `update` into column values: the fields that were set, None included."""
+        return data.model_dump(exclude_unset=True)
+
+    @overload
+    async def create(self, data: CreateT) -> ModelT: ...
+    @overload
+    async def create(self, data: CreateT, *, into: type[P]) -> P: ...
+    async def create(self, data: CreateT, *, into: type[BaseModel] | None = None) -> Any:
+        """Add a row and return it with its key and defaults.
+
+        Raises:
+            InvalidValue: A value does not fit its column.
+            UniqueViolation: A row with these values exists.
+            ForeignKeyViolation: The row refers to a missing one.
+            CheckViolation: A value breaks a check constraint.
+        """
+        (row,) = await self._insert([data])
+        return row if into is None else await self.get(self._key_of(row), into=into)
+
+    @overload
+    async def create_many(self, rows: Iterable[CreateT]) -> list[ModelT]: ...
+    @overload
+    async def create_many(self, rows: Iterable[CreateT], *, into: type[P]) -> list[P]: ...
+    async def create_many(
+        self, rows: Iterable[CreateT], *, into: type[BaseModel] | None = None
+    ) -> list[Any]:
+        """Add rows, all or none, and return them in the order given.
+
+        Raises:
+            InvalidValue, UniqueViolation, ForeignKeyViolation, CheckViolation: As `create`.
+        """
+        added = await self._insert(rows)
+        if into is None:
+            return list(added)
+        return await self.get_many([self._key_of(row) for row in added], into=into)
+
+    @overload
+    async def update(self, key: Any, data: UpdateT) -> ModelT: ...
+    @overload
+    async def update(self, key: Any, data: UpdateT, *, into: type[P]) -> P: ...
+    async def update(self, key: Any, data: UpdateT, *, into: type[BaseModel] | None = None) -> Any:
+        """Write the fields that were set, and no others, in one UPDATE.
+
+        Raises:
+            NotFound: There is no such row.
+            StaleVersion: Somebody else has changed the row since it was read.
+            InvalidValue, UniqueViolation, ForeignKeyViolation, CheckViolation: As `create`.
+        """
+        values = await self.update_values(data)
+        check(self.model, values)
+        row: ModelT = await self.get(key)
+        for name, value in values.items():
+            setattr(row, name, value)
+        with translating():
+            await self.session.flush()
+        return row if into is None else await self.get(key, into=into)
+
+    async def delete(self, key: Any) -> None:
+        """Remove a row: softly where the model has `SoftDelete`, otherwise for good.
+
+        What refers to the row is the database's matter: `ondelete` cascades or sets NULL, without
+        it the row stays.
+
+        Raises:
+            NotFound: There is no such row.
+            ForeignKeyViolation: It is still referred to.
+        """
+        if issubclass(self.model, SoftDelete):
+            await self._write(key, self._update({"deleted_at": utcnow()}))
+        else:
+            await self._write(key, delete(self.model))
+
+    @overload
+    async def restore(self, key: Any) -> ModelT: ...
+    @overload
+    async def restore(self, key: Any, *, into: type[P]) -> P: ...
+    async def restore(self, key: Any, *, into: type[BaseModel] | None = None) -> Any:
+        """Bring a soft-deleted row back.
+
+        Raises:
+            NotFound: There is no such row, or it is not deleted.
+            UniqueViolation: Another row has taken its place.
+            ConfigError: The model has no `SoftDelete`.
+        """
+        if not issubclass(self.model, SoftDelete):
+            raise ConfigError(
+                f"{self.model.__name__} cannot be restored.", hint="Give it the mixin SoftDelete."
+            )
+        deleted: Any = self.model.deleted_at
+        statement = self._update({"deleted_at": None}).where(deleted.is_not(None))
+        await self._write(key, statement.execution_options(**{INCLUDE_DELETED: True}))
+        return await (self.get(key) if into is None else self.get(key, into=into))
+
+    async def _insert(self, rows: Iterable[CreateT]) -> list[ModelT]:
+        added: list[ModelT] = []
+        for data in rows:
+            values = await self.create_values(data)
+            check(self.model, values)
+            added.append(self.model(**values))
+        nulls = [self._set_nulls(row) for row in added]
+        with translating():
+            self.session.add_all(added)
+            await self.session.flush()
+        for row, names in zip(added, nulls, strict=True):
+            for name in names:
+                set_committed_value(row, name, None)
+        return added
+
+    def _set_nulls(self, row: ModelT) -> list[str]:
+        """Make a None that was given win over the column's default, and say which these are."""
+        names = [
+            name
+            for name, column in columns_of(self.model).items()
+            if (column.default is not None or column.server_default is not None)
+            and name in row.model_fields_set
+            and getattr(row, name) is None
+        ]
+        for name in names:
+            setattr(row, name, null())
+        return names
+
+    def _update(self, values: Mapping[str, Any]) -> Any:
+        if issubclass(self.model, Version):
+            version: Any = self.model.version
+            values = {**values, "version": version + 1}
+        return sql_update(self.model).values(**values)
+
+    async def _write(self, key: Any, statement: Any) -> None:
+        """Run an UPDATE or DELETE of the row with this key."""
+        matches = compile_filters(
+            self.model, conditions=key_values(self.model, key), dialect=self._dialect
+        )
+        with translating():
+            result = await self.session.exec(statement.where(*matches))
+        if result.rowcount == 0:
+            raise self._not_found(key)

@@ -5,9 +5,13 @@ takes NUL in text), so values are checked here, alike for all of them, before th
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from types import MappingProxyType
 from typing import Any
 
+from pydantic import TypeAdapter
 from sqlalchemy import BigInteger, Column, Integer, SmallInteger, String, inspect
 from sqlalchemy.orm import Mapper, RelationshipProperty
 from sqlmodel import SQLModel
@@ -28,24 +32,45 @@ def mapper_of(model: type[SQLModel]) -> Mapper[Any]:
     return mapper
 
 
-def columns_of(model: type[SQLModel]) -> dict[str, Column[Any]]:
-    """Return the columns of a table model by the names of its attributes."""
-    return {
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What is known of a table model, worked out once."""
+
+    columns: Mapping[str, Column[Any]]
+    relations: Mapping[str, RelationshipProperty[Any]]
+    key: tuple[str, ...]
+    adapters: dict[str, TypeAdapter[Any]]
+
+
+def _facts(model: type[SQLModel]) -> _Facts:
+    return _facts_of(mapper_of(model))
+
+
+@cache
+def _facts_of(mapper: Mapper[Any]) -> _Facts:
+    columns = {
         attribute.key: attribute.columns[0]
-        for attribute in mapper_of(model).column_attrs
+        for attribute in mapper.column_attrs
         if isinstance(attribute.columns[0], Column)
     }
+    relations = {relation.key: relation for relation in mapper.relationships}
+    key = tuple(mapper.get_property_by_column(part).key for part in mapper.primary_key)
+    return _Facts(MappingProxyType(columns), MappingProxyType(relations), key, {})
 
 
-def relations_of(model: type[SQLModel]) -> dict[str, RelationshipProperty[Any]]:
+def columns_of(model: type[SQLModel]) -> Mapping[str, Column[Any]]:
+    """Return the columns of a table model by the names of its attributes."""
+    return _facts(model).columns
+
+
+def relations_of(model: type[SQLModel]) -> Mapping[str, RelationshipProperty[Any]]:
     """Return the relations of a table model by the names of its attributes."""
-    return {relation.key: relation for relation in mapper_of(model).relationships}
+    return _facts(model).relations
 
 
 def key_of(model: type[SQLModel]) -> tuple[str, ...]:
     """Return the attribute names of the primary key, in the key's order."""
-    mapper = mapper_of(model)
-    return tuple(mapper.get_property_by_column(column).key for column in mapper.primary_key)
+    return _facts(model).key
 
 
 def key_values(model: type[SQLModel], key: Any) -> dict[str, Any]:
@@ -76,6 +101,19 @@ def value_type(model: type[SQLModel], name: str) -> Any:
         rest = [argument for argument in arguments if argument is not type(None)]
         return rest[0] if len(rest) == 1 else field.annotation
     return field.annotation
+
+
+def typed(model: type[SQLModel], name: str, value: Any) -> Any:
+    """Return a value in the type of an attribute, as Pydantic reads it.
+
+    Raises:
+        ValidationError: The value cannot be read as that type.
+    """
+    adapters = _facts(model).adapters
+    adapter = adapters.get(name)
+    if adapter is None:
+        adapter = adapters[name] = TypeAdapter(value_type(model, name))
+    return adapter.validate_python(value)
 
 
 def bounds(column: Column[Any]) -> tuple[int, int] | None:

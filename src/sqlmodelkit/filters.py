@@ -8,13 +8,13 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from sqlalchemy import Column, ColumnElement, and_, false, or_, true
 from sqlalchemy import not_ as sql_not
 from sqlalchemy.orm import QueryableAttribute
 from sqlmodel import SQLModel
 
-from .columns import columns_of, misfit, relations_of, value_type
+from .columns import columns_of, misfit, relations_of, typed
 from .errors import FilterError
 
 MAX_CONDITIONS = 50
@@ -272,16 +272,15 @@ def _prepare_one(
             hint=f"Use {name}__is=None.",
             fields=[label],
         )
-    kind = value_type(model, name)
     try:
-        typed = TypeAdapter(kind).validate_python(value)
+        read = typed(model, name, value)
     except ValidationError as error:
         raise _wrong(label, value, error.errors()[0]["msg"]) from None
     # A text may be longer than its column: it is compared, not stored.
-    reason = None if isinstance(typed, str) and "\x00" not in typed else misfit(column, typed)
+    reason = None if isinstance(read, str) and "\x00" not in read else misfit(column, read)
     if reason is not None:
         raise _wrong(label, value, reason)
-    return typed
+    return read
 
 
 def _wrong(label: str, value: Any, expected: str) -> FilterError:

@@ -4,12 +4,13 @@ Start at `check`. Engines differ in what they refuse (SQLite takes text of any l
 takes NUL in text), so values are checked here, alike for all of them, before they are sent.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from operator import attrgetter
 from types import MappingProxyType
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import TypeAdapter
 from sqlalchemy import BigInteger, Column, Integer, SmallInteger, String, inspect
@@ -73,6 +74,11 @@ def key_of(model: type[SQLModel]) -> tuple[str, ...]:
     return _facts(model).key
 
 
+def row_key(model: type[SQLModel]) -> Callable[[SQLModel], Any]:
+    """Return a function from a row to its key: the value, or a tuple of them."""
+    return attrgetter(*key_of(model))
+
+
 def key_values(model: type[SQLModel], key: Any) -> dict[str, Any]:
     """Return a key as values by attribute; a composite key is a tuple or a mapping.
 
@@ -96,11 +102,16 @@ def value_type(model: type[SQLModel], name: str) -> Any:
     field = model.model_fields.get(name)
     if field is None or field.annotation is None:
         return columns_of(model)[name].type.python_type
-    arguments = getattr(field.annotation, "__args__", ())
-    if type(None) in arguments:
-        rest = [argument for argument in arguments if argument is not type(None)]
-        return rest[0] if len(rest) == 1 else field.annotation
-    return field.annotation
+    return without_none(field.annotation)
+
+
+def without_none(annotation: Any) -> Any:
+    """Return the annotation of a value that may be None as that of one that is not."""
+    arguments = get_args(annotation)
+    if type(None) not in arguments:
+        return annotation
+    rest = [argument for argument in arguments if argument is not type(None)]
+    return rest[0] if len(rest) == 1 else annotation
 
 
 def typed(model: type[SQLModel], name: str, value: Any) -> Any:

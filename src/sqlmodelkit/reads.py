@@ -7,16 +7,15 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any, ClassVar, Generic, TypeVar, overload
 
 from pydantic import BaseModel
-from sqlalchemy import func, literal, tuple_
-from sqlmodel import SQLModel, select
-from sqlmodel.sql.expression import SelectOfScalar
+from sqlalchemy import Select, func, literal, select, tuple_
+from sqlmodel import SQLModel
 
 from .columns import key_of, key_values
 from .errors import MultipleFound, NotFound, PageError
+from .execution import read_json, read_responses, read_rows
 from .filters import MAX_ITEMS, Filter, compile_filters
 from .pages import DEFAULT_LIMIT, Count, Page, check_page, order_by
 from .plan import Plan
-from .plan.objects import row_options
 from .sessions import INCLUDE_DELETED, AsyncSession, translating
 
 ModelT = TypeVar("ModelT", bound=SQLModel)
@@ -147,17 +146,15 @@ class Reads(Generic[ModelT]):
         Raises:
             NotFound: One of them is missing; the error names the missing keys.
         """
-        asked = [tuple(key_values(self.model, key).values()) for key in keys]
         columns = [getattr(self.model, name) for name in key_of(self.model)]
-        rows: dict[tuple[Any, ...], Any] = {}
+        single = len(columns) == 1
+        parts = [tuple(key_values(self.model, key).values()) for key in keys]
+        asked: list[Any] = [part[0] for part in parts] if single else list(parts)
+        rows: dict[Any, Any] = {}
         distinct = list(dict.fromkeys(asked))
         for start in range(0, len(distinct), MAX_ITEMS):
             part = distinct[start : start + MAX_ITEMS]
-            matches = (
-                columns[0].in_([key[0] for key in part])
-                if len(columns) == 1
-                else tuple_(*columns).in_(part)
-            )
+            matches = columns[0].in_(part) if single else tuple_(*columns).in_(part)
             statement = self._select((matches,), {}, include_deleted)
             rows.update(await self._read(statement, load, into))
         missing = [key for key in distinct if key not in rows]
@@ -274,12 +271,46 @@ class Reads(Generic[ModelT]):
         statement = self._select(filters, conditions, include_deleted)
         ordered = statement.order_by(*self._order(sort)).limit(limit).offset(offset)
         items = [result for _, result in await self._read(ordered, load, into)]
-        total: int | None = None
-        if count == "exact":
-            # A page that is not full ends at the last row: that is the number.
-            ends = len(items) < limit and (items or offset == 0)
-            total = offset + len(items) if ends else await self._scalar(statement, func.count())
+        total = await self._total(statement, len(items), limit, offset, count)
         return Page[Any].model_construct(items=items, total=total, limit=limit, offset=offset)
+
+    async def get_json(
+        self, key: Any, *, into: type[BaseModel], include_deleted: bool = False
+    ) -> bytes:
+        """Return the row with this key as the JSON that FastAPI would answer for `into`.
+
+        Raises:
+            NotFound: There is none.
+        """
+        statement = self._select((), key_values(self.model, key), include_deleted)
+        number, array = await read_json(self.session, statement, self.plan(into))
+        if number == 0:
+            raise self._not_found(key)
+        return array[1:-1]
+
+    async def page_json(
+        self,
+        *filters: Filter,
+        into: type[BaseModel],
+        sort: str | Sequence[str] | None = None,
+        limit: int = DEFAULT_LIMIT,
+        offset: int = 0,
+        count: Count = "exact",
+        include_deleted: bool = False,
+        **conditions: Any,
+    ) -> bytes:
+        """Return what `page` returns, as the JSON that FastAPI would answer for `Page[into]`.
+
+        Raises:
+            PageError, FilterError, SortError: As `page`.
+        """
+        check_page(limit, offset, max_limit=MAX_ROWS)
+        statement = self._select(filters, conditions, include_deleted)
+        ordered = statement.order_by(*self._order(sort)).limit(limit).offset(offset)
+        number, items = await read_json(self.session, ordered, self.plan(into))
+        total = await self._total(statement, number, limit, offset, count)
+        counted = b"null" if total is None else b"%d" % total
+        return b'{"items":%b,"total":%b,"limit":%d,"offset":%d}' % (items, counted, limit, offset)
 
     async def count(
         self, *filters: Filter, include_deleted: bool = False, **conditions: Any
@@ -303,7 +334,17 @@ class Reads(Generic[ModelT]):
         statement = self._select(filters, conditions, include_deleted).limit(1)
         return await self._scalar(statement, literal(1)) is not None
 
-    async def _scalar(self, statement: SelectOfScalar[ModelT], column: Any) -> Any:
+    async def _total(
+        self, statement: Select[Any], number: int, limit: int, offset: int, count: Count
+    ) -> int | None:
+        if count == "none":
+            return None
+        if number < limit and (number or offset == 0):
+            # A page that is not full ends at the last row: that is the number.
+            return offset + number
+        return int(await self._scalar(statement, func.count()))
+
+    async def _scalar(self, statement: Select[Any], column: Any) -> Any:
         """Select one value in place of the rows."""
         with translating():
             return await self.session.scalar(
@@ -312,7 +353,7 @@ class Reads(Generic[ModelT]):
 
     def _select(
         self, filters: Sequence[Filter], conditions: dict[str, Any], include_deleted: bool
-    ) -> SelectOfScalar[ModelT]:
+    ) -> Select[Any]:
         expressions = compile_filters(
             self.model, *filters, conditions=conditions, dialect=self._dialect
         )
@@ -330,23 +371,14 @@ class Reads(Generic[ModelT]):
 
     async def _read(
         self,
-        statement: SelectOfScalar[ModelT],
+        statement: Select[Any],
         load: Collection[str],
         into: type[BaseModel] | None,
-    ) -> list[tuple[tuple[Any, ...], Any]]:
+    ) -> list[tuple[Any, Any]]:
         """Run a select; answer key and result of each row."""
-        with translating():
-            if into is None:
-                rows = await self.session.exec(statement.options(*row_options(self.model, load)))
-                return [(self._key_of(row), row) for row in rows]
-            plan = self.plan(into)
-            # Rows of the plan are partly loaded: a session of their own keeps them, and what
-            # happens to be in the unit of work's session, apart.
-            await self.session.flush()
-            connection = await self.session.connection()
-            async with AsyncSession(connection, join_transaction_mode="rollback_only") as reader:
-                rows = await reader.exec(statement.options(*plan.options))
-                return [(self._key_of(row), plan.build(row)) for row in rows]
+        if into is None:
+            return await read_rows(self.session, statement, self.model, load)
+        return await read_responses(self.session, statement, self.plan(into))
 
     @classmethod
     def plan(cls, response: type[P]) -> Plan[P]:
@@ -359,10 +391,6 @@ class Reads(Generic[ModelT]):
         if plan is None:
             plan = cls._plans[response] = Plan.of(cls.model, response)
         return plan
-
-    @classmethod
-    def _key_of(cls, row: SQLModel) -> tuple[Any, ...]:
-        return tuple(getattr(row, name) for name in key_of(cls.model))
 
     @classmethod
     def _not_found(cls, key: Any) -> NotFound:

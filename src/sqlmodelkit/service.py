@@ -12,7 +12,7 @@ from sqlalchemy import delete, null
 from sqlalchemy import update as sql_update
 from sqlalchemy.orm.attributes import set_committed_value
 
-from .columns import check, columns_of, key_of, key_values, relations_of
+from .columns import check, columns_of, key_of, key_values, relations_of, row_key
 from .errors import ConfigError
 from .filters import compile_filters
 from .models import SoftDelete, Version, utcnow
@@ -132,7 +132,7 @@ class ServiceBase(Reads[ModelT], Generic[ModelT, CreateT, UpdateT]):
             CheckViolation: A value breaks a check constraint.
         """
         (row,) = await self._insert([data])
-        return row if into is None else await self.get(self._key_of(row), into=into)
+        return row if into is None else await self.get(row_key(self.model)(row), into=into)
 
     @overload
     async def create_many(self, rows: Iterable[CreateT]) -> list[ModelT]: ...
@@ -149,7 +149,7 @@ class ServiceBase(Reads[ModelT], Generic[ModelT, CreateT, UpdateT]):
         added = await self._insert(rows)
         if into is None:
             return list(added)
-        return await self.get_many([self._key_of(row) for row in added], into=into)
+        return await self.get_many([row_key(self.model)(row) for row in added], into=into)
 
     @overload
     async def update(self, key: Any, data: UpdateT) -> ModelT: ...

@@ -6,12 +6,12 @@ from http import HTTPStatus
 from types import GenericAlias, new_class
 from typing import Annotated, Any, Literal, get_args
 
-from fastapi import APIRouter, Body, Depends, Path
+from fastapi import APIRouter, Body, Depends, Path, Response
 from fastapi.params import Depends as DependsParam
 from pydantic import BaseModel, ConfigDict
 
 from sqlmodelkit import errors as err
-from sqlmodelkit.columns import bounds, columns_of, key_of, value_type
+from sqlmodelkit.columns import bounds, columns_of, key_of, row_key, value_type
 from sqlmodelkit.models import SoftDelete
 from sqlmodelkit.pages import DEFAULT_LIMIT, MAX_LIMIT, Count, Page
 from sqlmodelkit.service import ServiceBase
@@ -148,13 +148,15 @@ class _Builder:
         async def list_rows(
             query: Annotated[ListQuery, Depends(read)], rows: Any = self.rows
         ) -> Any:
-            return await rows.page(
-                query.where,
-                into=public,
-                sort=query.sort,
-                limit=query.limit,
-                offset=query.offset,
-                count=count,
+            return _json(
+                await rows.page_json(
+                    query.where,
+                    into=public,
+                    sort=query.sort,
+                    limit=query.limit,
+                    offset=query.offset,
+                    count=count,
+                )
             )
 
     def add_get(self) -> None:
@@ -164,11 +166,15 @@ class _Builder:
             **self._options("Get", err.NotFound, write=False),
         )
         async def get_row(key: Any = self.key, rows: Any = self.rows) -> Any:
-            return await rows.get(key, into=self.public)
+            return _json(await rows.get_json(key, into=self.public))
 
     def add_create(self) -> None:
+        key_of_row = row_key(self.service_class.model)
+
         async def create_row(data: Any, rows: Any = self.rows) -> Any:
-            return await rows.create(data, into=self.public)
+            row = await rows.create(data)
+            body = await rows.get_json(key_of_row(row), into=self.public)
+            return _json(body, HTTPStatus.CREATED)
 
         create_row.__annotations__["data"] = self.create_body
         self.router.post(
@@ -194,7 +200,8 @@ class _Builder:
 
     def add_update(self) -> None:
         async def update_row(data: Any, key: Any = self.key, rows: Any = self.rows) -> Any:
-            return await rows.update(key, data, into=self.public)
+            await rows.update(key, data)
+            return _json(await rows.get_json(key, into=self.public))
 
         update_row.__annotations__["data"] = _strict(self.service_class.update_model)
         self.router.patch(
@@ -219,7 +226,12 @@ class _Builder:
             **self._options("Restore", err.NotFound, err.Conflict, write=True),
         )
         async def restore_row(key: Any = self.key, rows: Any = self.rows) -> Any:
-            return await rows.restore(key, into=self.public)
+            await rows.restore(key)
+            return _json(await rows.get_json(key, into=self.public))
+
+
+def _json(body: bytes, status_code: int = HTTPStatus.OK) -> Response:
+    return Response(body, status_code, media_type="application/json")
 
 
 def _key_reader(

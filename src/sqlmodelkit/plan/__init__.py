@@ -1,10 +1,12 @@
 """How rows are read: from the response model to what is loaded. Ring 2.
 
-`shape` lays a response model over its table, `objects` turns that into loader options.
-Start at `Plan`.
+`shape` lays a response model over its table; `rows` turns that into flat statements, `objects`
+into loader options; `plan` says which of them is taken, and why. Start at `Plan`.
 """
 
-from .objects import Plan
+from .objects import row_options
+from .plan import Path, Plan
+from .rows import KEYS, Fetch, Groups
 from .shape import Edge, Shape, shape_of
 
-__all__ = ["Edge", "Plan", "Shape", "shape_of"]
+__all__ = ["KEYS", "Edge", "Fetch", "Groups", "Path", "Plan", "Shape", "row_options", "shape_of"]

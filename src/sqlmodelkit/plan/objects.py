@@ -1,11 +1,7 @@
 """The plan over ORM objects: exactly the shown columns and relations, everything else blocked."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Generic, TypeVar
 
-from pydantic import BaseModel, TypeAdapter
 from sqlalchemy import true
 from sqlalchemy.orm import Load
 from sqlalchemy.orm.interfaces import ORMOption
@@ -14,57 +10,12 @@ from sqlmodel import SQLModel
 from sqlmodelkit.columns import key_of, relations_of
 from sqlmodelkit.errors import ConfigError
 
-from .shape import Shape, shape_of
-
-P = TypeVar("P", bound=BaseModel)
+from .shape import Shape
 
 
-@dataclass(frozen=True)
-class Plan(Generic[P]):
-    """How a response model is read from its table.
-
-    ```python
-    plan = Plan.of(Hero, HeroPublic)
-    print(plan.explain())
-    ```
-    """
-
-    shape: Shape
-    response: type[P]
-
-    @classmethod
-    def of(cls, model: type[SQLModel], response: type[P]) -> "Plan[P]":
-        """Compile a response model against a table model.
-
-        Raises:
-            ConfigError: The response model loops, shows a table model, or has a field without
-                a counterpart.
-        """
-        return cls(shape_of(model, response), response)
-
-    @cached_property
-    def options(self) -> tuple[ORMOption, ...]:
-        """Loader options for a select of the table model."""
-        return _options(self.shape, Load(self.shape.model))
-
-    @cached_property
-    def _adapter(self) -> TypeAdapter[P]:
-        return TypeAdapter(self.response)
-
-    def build(self, row: SQLModel) -> P:
-        """Make the response model from a row that was read with `options`."""
-        return self._adapter.validate_python(row, from_attributes=True)
-
-    def statement_count(self) -> int:
-        """Return how many statements one answer takes, however many rows it has."""
-        return 1 + sum(edge.many for edge in self.shape.edges())
-
-    def explain(self) -> str:
-        """Describe what is read, statement by statement."""
-        names = f"{self.response.__name__} from {self.shape.model.__name__}"
-        lines = [f"{names}: {self.statement_count()} statement(s)"]
-        _describe(self.shape, "  ", lines)
-        return "\n".join(lines)
+def shape_options(shape: Shape) -> tuple[ORMOption, ...]:
+    """Return loader options for table rows with exactly what a response shows."""
+    return _options(shape, Load(shape.model))
 
 
 def _options(shape: Shape, load: Load) -> tuple[ORMOption, ...]:
@@ -125,14 +76,3 @@ def _named(model: type[SQLModel], paths: Sequence[list[str]], load: Load) -> tup
         options.append(inner)
         options += _named(relation.mapper.class_, inner_paths, inner)
     return tuple(options)
-
-
-def _describe(shape: Shape, indent: str, lines: list[str]) -> None:
-    columns = "every column" if shape.opaque else ", ".join(shape.columns)
-    lines.append(f"{indent}{shape.model.__name__}: {columns}")
-    if shape.opaque:
-        lines.append(f"{indent}  (all, because of {', '.join(shape.opaque)})")
-    for edge in shape.relations:
-        way = "one more statement" if edge.many else "joined"
-        lines.append(f"{indent}{edge.name} ({way}):")
-        _describe(edge.shape, indent + "  ", lines)

@@ -21,11 +21,24 @@ class Edge:
         name: The relation's attribute on the table model.
         many: Whether it is a collection.
         shape: What of its rows is shown.
+        field: The response model's field.
+        key: The name under which Pydantic reads the field: its alias, or its own.
     """
 
     name: str
     many: bool
     shape: "Shape"
+    field: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A column that the response shows: attribute, response field, and the field's input name."""
+
+    attribute: str
+    field: str
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +48,21 @@ class Shape:
     Attributes:
         model: The table model.
         response: The response model.
-        columns: Attributes of columns that are shown.
+        fields: Columns that are shown.
         relations: Relations that are shown.
         opaque: Attributes whose columns cannot be told (properties): every column is read.
     """
 
     model: type[SQLModel]
     response: type[BaseModel]
-    columns: tuple[str, ...]
+    fields: tuple[Shown, ...]
     relations: tuple[Edge, ...]
     opaque: tuple[str, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Return the attributes of the columns that are shown."""
+        return tuple(dict.fromkeys(shown.attribute for shown in self.fields))
 
     def edges(self) -> Iterator[Edge]:
         """Yield the relations at every depth."""
@@ -74,7 +92,7 @@ def _shape(
             hint="Give the inner one a model of its own, without the field that leads back.",
         )
     columns, relations = columns_of(model), relations_of(model)
-    shown: list[str] = []
+    shown: list[Shown] = []
     edges: list[Edge] = []
     opaque: list[str] = []
     for field_name, field in response.model_fields.items():
@@ -86,9 +104,9 @@ def _shape(
                     hint="Rename it, give it a default, or make it a property of the table model.",
                 )
         elif name in columns:
-            shown.append(name)
+            shown.append(Shown(name, field_name, _key(field_name, field)))
         elif name in relations:
-            edges.append(_edge(model, name, response, field, path))
+            edges.append(_edge(model, name, field_name, response, path))
         else:
             opaque.append(name)
     return Shape(model, response, tuple(shown), tuple(edges), tuple(opaque))
@@ -106,20 +124,28 @@ def _refuse_table(response: type[BaseModel], path: tuple[type[BaseModel], ...]) 
 def _edge(
     model: type[SQLModel],
     name: str,
+    field_name: str,
     response: type[BaseModel],
-    field: FieldInfo,
     path: tuple[type[BaseModel], ...],
 ) -> Edge:
+    field = response.model_fields[field_name]
     nested = list(nested_models(field.annotation))
     relation = relations_of(model)[name]
     if len(nested) != 1:
         raise ConfigError(
-            f"{response.__name__}.{name} shows the relation {model.__name__}.{name} "
+            f"{response.__name__}.{field_name} shows the relation {model.__name__}.{name} "
             f"by {len(nested)} models.",
             hint="Annotate it with one response model, or a list of one.",
         )
     shape = _shape(relation.mapper.class_, nested[0], (*path, response))
-    return Edge(name, bool(relation.uselist), shape)
+    return Edge(name, bool(relation.uselist), shape, field_name, _key(field_name, field))
+
+
+def _key(field_name: str, field: FieldInfo) -> str:
+    alias = field.validation_alias
+    if isinstance(alias, AliasChoices):
+        alias = next((choice for choice in alias.choices if isinstance(choice, str)), None)
+    return alias if isinstance(alias, str) else field_name
 
 
 def _source(field_name: str, field: FieldInfo, model: type[SQLModel]) -> str | None:

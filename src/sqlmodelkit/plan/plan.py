@@ -1,0 +1,130 @@
+"""A response model compiled against its table: which path it takes, and why."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from types import GenericAlias
+from typing import Any, Generic, Literal, TypeVar, cast
+
+from pydantic import BaseModel, TypeAdapter
+from sqlalchemy.orm.interfaces import ORMOption
+from sqlmodel import SQLModel
+
+from .objects import shape_options
+from .printing import obstacles, printer_of
+from .rows import Fetch, compile_rows
+from .shape import Shape, shape_of
+
+P = TypeVar("P", bound=BaseModel)
+
+Path = Literal["rows", "objects"]
+"""How rows are read: `rows` selects plain values, `objects` loads table rows."""
+
+
+@dataclass(frozen=True)
+class Plan(Generic[P]):
+    """How a response model is read from its table.
+
+    ```python
+    plan = Plan.of(Hero, HeroPublic)
+    print(plan.explain())
+    ```
+    """
+
+    shape: Shape
+    response: type[P]
+
+    @classmethod
+    def of(cls, model: type[SQLModel], response: type[P]) -> "Plan[P]":
+        """Compile a response model against a table model.
+
+        Raises:
+            ConfigError: The response model loops, shows a table model, or has a field without
+                a counterpart.
+        """
+        return cls(shape_of(model, response), response)
+
+    @cached_property
+    def reasons(self) -> tuple[str, ...]:
+        """Say what keeps the response off the `rows` path; empty when nothing does."""
+        return tuple(_reasons(self.shape))
+
+    @property
+    def path(self) -> Path:
+        """Which way the response is read."""
+        return "objects" if self.reasons else "rows"
+
+    @cached_property
+    def fetch(self) -> Fetch:
+        """The statements of the `rows` path."""
+        return compile_rows(self.shape)
+
+    @cached_property
+    def options(self) -> tuple[ORMOption, ...]:
+        """Loader options of the `objects` path, for a select of the table model."""
+        return shape_options(self.shape)
+
+    @cached_property
+    def _adapter(self) -> TypeAdapter[P]:
+        return TypeAdapter(self.response)
+
+    def build(self, source: SQLModel | dict[str, Any]) -> P:
+        """Make the response model from what was read: a table row, or the values of `fetch`."""
+        return self._adapter.validate_python(source, from_attributes=True)
+
+    @cached_property
+    def _printer(self) -> TypeAdapter[Any] | None:
+        return None if self.reasons else printer_of(self.shape)
+
+    @cached_property
+    def _list_adapter(self) -> TypeAdapter[list[P]]:
+        return TypeAdapter(cast("Any", GenericAlias(list, self.response)))
+
+    def dump(self, sources: Sequence[SQLModel | dict[str, Any]]) -> bytes:
+        """Print what was read as the JSON array that FastAPI would answer, byte by byte.
+
+        Values of `fetch` are printed as they are when the response model cannot change them;
+        otherwise the models are made first.
+        """
+        if self._printer is not None:
+            return self._printer.dump_json(sources, by_alias=True)
+        models = [self.build(source) for source in sources]
+        return self._list_adapter.dump_json(models, by_alias=True)
+
+    def statement_count(self) -> int:
+        """Return how many statements one answer takes, however many rows it has."""
+        return 1 + sum(edge.many for edge in self.shape.edges())
+
+    def explain(self) -> str:
+        """Describe what is read, statement by statement, which way, and why."""
+        names = f"{self.response.__name__} from {self.shape.model.__name__}"
+        lines = [f"{names}: {self.statement_count()} statement(s), path {self.path}"]
+        lines += [f"  not by rows: {reason}" for reason in self.reasons]
+        lines += [f"  made before printing: {obstacle}" for obstacle in obstacles(self.shape)]
+        _describe(self.shape, "  ", lines)
+        return "\n".join(lines)
+
+
+def _reasons(shape: Shape) -> list[str]:
+    name = shape.response.__name__
+    reasons = [f"{name}.{field} is a property of {shape.model.__name__}" for field in shape.opaque]
+    decorators = shape.response.__pydantic_decorators__
+    reasons += [
+        f"{name}.{method} is a validator of the whole model before its fields"
+        for method, decorator in decorators.model_validators.items()
+        if decorator.info.mode != "after"
+    ]
+    for edge in shape.relations:
+        reasons += _reasons(edge.shape)
+    return reasons
+
+
+def _describe(shape: Shape, indent: str, lines: list[str]) -> None:
+    columns = "every column" if shape.opaque else ", ".join(shape.columns)
+    lines.append(f"{indent}{shape.model.__name__}: {columns}")
+    if shape.opaque:
+        lines.append(f"{indent}  (all, because of {', '.join(shape.opaque)})")
+    for edge in shape.relations:
+        way = "one more statement" if edge.many else "joined"
+        lines.append(f"{indent}{edge.name} ({way}):")
+        _describe(edge.shape, indent + "  ", lines)

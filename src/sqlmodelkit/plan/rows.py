@@ -1,0 +1,208 @@
+"""The plan over plain rows: one flat statement for the table and its to-one relations, one more
+for each collection, put together as dictionaries that Pydantic reads or prints.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any
+
+from sqlalchemy import Row, Select, and_, bindparam, select, tuple_
+from sqlalchemy.orm import RelationshipDirection, RelationshipProperty, aliased
+from sqlmodel import SQLModel
+
+from sqlmodelkit.columns import key_of, relations_of
+
+from .shape import Edge, Shape
+
+Item = dict[str, Any]
+Groups = tuple[dict[Any, list[Item]], ...]
+"""For each collection of a statement: the lists to fill, by the parent's key."""
+
+KEYS = "keys"
+"""The parameter of a collection's statement: the keys of the parents."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """One flat statement, and the statements for the collections below it.
+
+    Attributes:
+        columns: What is selected; the first ones are the key of `model`.
+        joins: To-one relations, each with the alias it is joined as.
+        build: Makes the dictionary of a row.
+        collections: One more statement each.
+        key: The key of the row, alone or as a tuple.
+    """
+
+    model: type[SQLModel]
+    columns: tuple[Any, ...]
+    joins: tuple[tuple[Any, Any], ...]
+    build: Callable[[Row[Any], Groups], Item]
+    collections: tuple["Collection", ...]
+    key: Callable[[Row[Any]], Any]
+
+    def select(self, base: Select[Any]) -> Select[Any]:
+        """Turn a select of the table model into this statement, with its filters and its page."""
+        return self._joined(base.with_only_columns(*self.columns))
+
+    def groups(self) -> Groups:
+        """Return the empty lists that `build` asks to be filled."""
+        return tuple({} for _ in self.collections)
+
+    def _joined(self, statement: Select[Any]) -> Select[Any]:
+        for target, along in self.joins:
+            statement = statement.outerjoin(target, along)
+        return statement
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """The statement that reads one collection of many parents, in the collection's order.
+
+    Attributes:
+        statement: Takes the parents' keys as the parameter `KEYS`; the parent's key comes first.
+        fetch: What is read of the children.
+        width: How many columns the parent's key has.
+    """
+
+    statement: Select[Any]
+    fetch: Fetch
+    width: int
+
+    def fill(self, rows: Iterable[Row[Any]], into: dict[Any, list[Item]], groups: Groups) -> None:
+        """Append each child to the list of its parent."""
+        parent = _key_getter(range(self.width))
+        for row in rows:
+            into[parent(row)].append(self.fetch.build(row, groups))
+
+
+def compile_rows(shape: Shape) -> Fetch:
+    """Compile a shape to flat statements."""
+    return _Compiler(0).fetch(shape)
+
+
+class _Compiler:
+    """Collects the columns and joins of one statement while it walks the to-one relations."""
+
+    def __init__(self, offset: int) -> None:
+        self.offset = offset
+        self.columns: list[Any] = []
+        self.joins: list[tuple[Any, Any]] = []
+        self.collections: list[Collection] = []
+
+    def fetch(self, shape: Shape) -> Fetch:
+        build = self._entity(shape.model, shape)
+        width = len(key_of(shape.model))
+        return Fetch(
+            shape.model,
+            tuple(self.columns),
+            tuple(self.joins),
+            build,
+            tuple(self.collections),
+            _key_getter(range(self.offset, self.offset + width)),
+        )
+
+    def _entity(self, entity: Any, shape: Shape) -> Callable[[Row[Any], Groups], Item]:
+        key = [self._column(getattr(entity, name)) for name in key_of(shape.model)]
+        known = dict(zip(key_of(shape.model), key, strict=True))
+        names = tuple(shown.key for shown in shape.fields)
+        positions = [
+            known.get(shown.attribute, -1)
+            if shown.attribute in known
+            else self._column(getattr(entity, shown.attribute))
+            for shown in shape.fields
+        ]
+        ones = [self._one(entity, edge) for edge in shape.relations if not edge.many]
+        manies = [self._many(shape, edge) for edge in shape.relations if edge.many]
+        return _builder(names, positions, ones, manies, _key_getter(key))
+
+    def _column(self, column: Any) -> int:
+        self.columns.append(column)
+        return self.offset + len(self.columns) - 1
+
+    def _one(self, entity: Any, edge: Edge) -> tuple[str, int, Any]:
+        target = aliased(edge.shape.model)
+        self.joins.append((target, getattr(entity, edge.name).of_type(target)))
+        first = self.offset + len(self.columns)
+        return edge.key, first, self._entity(target, edge.shape)
+
+    def _many(self, shape: Shape, edge: Edge) -> tuple[str, int]:
+        self.collections.append(_collection(shape, edge))
+        return edge.key, len(self.collections) - 1
+
+
+def _collection(shape: Shape, edge: Edge) -> Collection:
+    relation = relations_of(shape.model)[edge.name]
+    width = len(key_of(shape.model))
+    fetch = _Compiler(width).fetch(edge.shape)
+    child = edge.shape.model
+    foreign = _foreign_key(shape.model, relation)
+    if foreign is not None:
+        parent_key = foreign
+        statement = select(*parent_key, *fetch.columns).select_from(child)
+    else:
+        parent = aliased(shape.model)
+        parent_key = [getattr(parent, name) for name in key_of(shape.model)]
+        statement = select(*parent_key, *fetch.columns).select_from(parent)
+        statement = statement.join(getattr(parent, edge.name))
+    for target, along in fetch.joins:
+        statement = statement.outerjoin(target, along)
+    matched = parent_key[0] if width == 1 else tuple_(*parent_key)
+    order = relation.order_by or [getattr(child, name) for name in key_of(child)]
+    statement = statement.where(matched.in_(bindparam(KEYS, expanding=True))).order_by(*order)
+    return Collection(statement, fetch, width)
+
+
+def _foreign_key(model: type[SQLModel], relation: RelationshipProperty[Any]) -> list[Any] | None:
+    """Return the children's foreign key to `model`'s key, None when a join has to find them."""
+    pairs = dict(relation.local_remote_pairs or ())
+    plain = (
+        relation.direction is RelationshipDirection.ONETOMANY
+        and relation.secondary is None
+        and relation.primaryjoin.compare(and_(*(ours == theirs for ours, theirs in pairs.items())))
+    )
+    if not plain:
+        return None
+    parent, child = relation.parent, relation.mapper
+    keys = [parent.attrs[name].columns[0] for name in key_of(model)]
+    if set(keys) != set(pairs):
+        return None
+    names = [child.get_property_by_column(pairs[column]).key for column in keys]
+    return [getattr(child.class_, name) for name in names]
+
+
+def _builder(
+    names: Sequence[str],
+    positions: Sequence[int],
+    ones: Sequence[tuple[str, int, Callable[[Row[Any], Groups], Item]]],
+    manies: Sequence[tuple[str, int]],
+    key: Callable[[Row[Any]], Any],
+) -> Callable[[Row[Any], Groups], Item]:
+    values = _values_getter(positions)
+
+    def flat(row: Row[Any], groups: Groups) -> Item:
+        return dict(zip(names, values(row), strict=True))
+
+    if not ones and not manies:
+        return flat
+
+    def nested(row: Row[Any], groups: Groups) -> Item:
+        item = dict(zip(names, values(row), strict=True))
+        for name, first, build in ones:
+            item[name] = None if row[first] is None else build(row, groups)
+        for name, index in manies:
+            item[name] = groups[index].setdefault(key(row), [])
+        return item
+
+    return nested
+
+
+def _values_getter(positions: Sequence[int]) -> Callable[[Row[Any]], tuple[Any, ...]]:
+    if len(positions) > 1:
+        return itemgetter(*positions)
+    return lambda row: tuple(row[position] for position in positions)
+
+
+def _key_getter(positions: Sequence[int]) -> Callable[[Row[Any]], Any]:
+    return itemgetter(*positions)

@@ -64,21 +64,27 @@ def _guard(state: ORMExecuteState) -> None:
             raise _not_loaded(owner.class_.__name__, field)
         if state.is_column_load:
             mapper = state.bind_mapper
-            raise _not_loaded(mapper.class_.__name__ if mapper else None, None)
+            # No public name tells which columns are asked for; without it the error is less exact.
+            names = sorted(getattr(state.load_options, "_only_load_props", None) or ())
+            raise _expired(mapper.class_.__name__ if mapper else None, names)
     if state.is_orm_statement and not state.execution_options.get(INCLUDE_DELETED):
         state.statement = state.statement.options(_ONLY_LIVE)
 
 
-def _not_loaded(model: str | None, field: str | None) -> NotLoaded:
-    if field is None:
-        return NotLoaded(
-            f"A column of this {model} is not loaded.",
-            hint="Call `await session.refresh(row)`, or read the row again.",
-            model=model,
-        )
+def _not_loaded(model: str, field: str | None) -> NotLoaded:
     return NotLoaded(
         f"{model}.{field} is not loaded.",
         hint=f'Read the row with load=["{field}"], or with into= a response model that has it.',
+        model=model,
+        field=field,
+    )
+
+
+def _expired(model: str | None, names: list[str]) -> NotLoaded:
+    field = names[0] if names else None
+    return NotLoaded(
+        f"{model}.{field} is not loaded." if field else f"A column of this {model} is not loaded.",
+        hint=f"Call `await session.refresh(row{f', {names}' if names else ''})`.",
         model=model,
         field=field,
     )

@@ -7,7 +7,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import AsyncAdaptedQueuePool, Connection, Dialect, ExceptionContext, event, text
@@ -70,14 +70,13 @@ class Database:
         self._options = engine_options(settings)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._memory: sqlite3.Connection | None = None
-        self.engine = _create_engine(self._options, settings)
+        self.engine = _create_engine(self._options)
         self._reader = self.engine
         if self._options.single_writer:
             # One connection for writers, who queue for it in order instead of polling a lock.
-            writer = self._options.arguments | {"pool_size": 1, "max_overflow": 0}
-            self.engine = _create_engine(
-                EngineOptions(self._options.url, writer, self._options.on_connect), settings
-            ).execution_options(**{_IMMEDIATE: True})
+            one = self._options.arguments | {"pool_size": 1, "max_overflow": 0}
+            writer = _create_engine(replace(self._options, arguments=one))
+            self.engine = writer.execution_options(**{_IMMEDIATE: True})
         for hook in hooks:
             for engine in self._engines():
                 listen(engine.sync_engine, hook)
@@ -198,7 +197,7 @@ class Database:
             yield session
 
 
-def _create_engine(options: EngineOptions, settings: DatabaseSettings) -> AsyncEngine:
+def _create_engine(options: EngineOptions) -> AsyncEngine:
     try:
         engine = create_async_engine(options.url, **options.arguments)
     except ModuleNotFoundError as error:

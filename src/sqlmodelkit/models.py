@@ -18,9 +18,9 @@ from sqlmodel import Field, SQLModel
 from sqlmodel.sql.sqltypes import UTCDateTime
 
 if sys.version_info >= (3, 14):
-    from uuid import uuid7
+    from uuid import uuid7 as uuid7  # noqa: PLC0414 - also for others
 else:
-    from uuid_utils.compat import uuid7
+    from uuid_utils.compat import uuid7 as uuid7  # noqa: PLC0414 - also for others
 
 NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",

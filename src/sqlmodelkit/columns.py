@@ -7,13 +7,25 @@ takes NUL in text), so values are checked here, alike for all of them, before th
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from functools import cache
+from math import isfinite
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, get_args
 
 from pydantic import TypeAdapter
-from sqlalchemy import BigInteger, Column, Integer, SmallInteger, String, inspect
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Enum,
+    Integer,
+    Numeric,
+    SmallInteger,
+    String,
+    TypeDecorator,
+    inspect,
+)
 from sqlalchemy.orm import Mapper, RelationshipProperty
 from sqlmodel import SQLModel
 from sqlmodel.sql.sqltypes import UTCDateTime
@@ -87,7 +99,7 @@ def key_values(model: type[SQLModel], key: Any) -> dict[str, Any]:
     """
     names = key_of(model)
     if isinstance(key, Mapping) and set(key) == set(names):
-        return dict(key)
+        return {name: key[name] for name in names}
     parts = key if isinstance(key, tuple) else (key,)
     if len(parts) != len(names):
         raise ConfigError(
@@ -140,40 +152,59 @@ def bounds(column: Column[Any]) -> tuple[int, int] | None:
     return -(2**bits), 2**bits - 1
 
 
-def misfit(column: Column[Any], value: Any) -> str | None:
-    """Say why a value does not fit its column, or None when it does."""
+def incomparable(column: Column[Any], value: Any) -> str | None:
+    """Say why a value cannot even be compared with a column, or None when it can."""
     match value:
-        case None:
-            return None if column.nullable else "it must not be null"
         case bool():
             return None
         case int():
             limits = bounds(column)
             if limits and not limits[0] <= value <= limits[1]:
                 return f"it must be between {limits[0]} and {limits[1]}"
+        case float() | Decimal():
+            return None if isfinite(value) else "it must be a finite number"
         case str():
-            return _text_misfit(column, value)
+            if "\x00" in value:
+                return "text cannot have the character NUL"
+            if not value.isascii() and any("\ud800" <= part <= "\udfff" for part in value):
+                return "text cannot have a lone surrogate"
         case datetime():
             if isinstance(column.type, UTCDateTime) and value.utcoffset() is None:
                 return "the time needs its offset from UTC, as in 2026-01-31T12:00:00Z"
     return None
 
 
-def _text_misfit(column: Column[Any], value: str) -> str | None:
-    if "\x00" in value:
-        return "text cannot have the character NUL"
-    if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
-        return "text cannot have a lone surrogate"
-    length = getattr(_plain(column), "length", None)
-    if length is not None and len(value) > length:
-        return f"it must have at most {length} characters"
+def misfit(column: Column[Any], value: Any) -> str | None:
+    """Say why a value cannot be stored in a column, or None when it can."""
+    if value is None:
+        return None if column.nullable else "it must not be null"
+    reason = incomparable(column, value)
+    if reason is not None:
+        return reason
+    if isinstance(value, str):
+        kind = text_type(column)
+        if kind is not None and kind.length is not None and len(value) > kind.length:
+            return f"it must have at most {kind.length} characters"
+    if isinstance(value, Decimal) and isinstance(column.type, Numeric):
+        return _decimal_misfit(column.type, value)
     return None
 
 
-def _plain(column: Column[Any]) -> Any:
-    """Return the text type of a column, None for types that print text in their own way."""
-    plain = getattr(column.type, "impl_instance", column.type)
-    return plain if isinstance(plain, String) and not hasattr(plain, "enums") else None
+def _decimal_misfit(kind: Numeric[Any], value: Decimal) -> str | None:
+    if kind.precision is None:
+        return None
+    whole = kind.precision - (kind.scale or 0)
+    # Places beyond the scale are rounded by every database, and may carry into a digit more.
+    rounded = round(value, kind.scale or 0)
+    if abs(rounded) >= 10**whole:
+        return f"it must have at most {whole} digits before the point"
+    return None
+
+
+def text_type(column: Column[Any]) -> String | None:
+    """Return the type of a text column; None for other columns, enums among them."""
+    plain = column.type.impl_instance if isinstance(column.type, TypeDecorator) else column.type
+    return plain if isinstance(plain, String) and not isinstance(plain, Enum) else None
 
 
 def check(model: type[SQLModel], values: Mapping[str, Any]) -> None:

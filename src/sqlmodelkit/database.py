@@ -82,7 +82,7 @@ class Database:
                 listen(engine.sync_engine, hook)
 
     def __repr__(self) -> str:
-        return f"Database({self._options.url.render_as_string(hide_password=True)!r})"
+        return f"Database({self.settings.engine_url().render_as_string(hide_password=True)!r})"
 
     @asynccontextmanager
     async def transaction(self, *, immediate: bool = True) -> AsyncIterator[AsyncSession]:

@@ -9,12 +9,23 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import ValidationError
-from sqlalchemy import Column, ColumnElement, and_, false, or_, true
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    ColumnElement,
+    Enum,
+    LargeBinary,
+    and_,
+    false,
+    or_,
+    true,
+)
 from sqlalchemy import not_ as sql_not
 from sqlalchemy.orm import QueryableAttribute
 from sqlmodel import SQLModel
 
-from .columns import columns_of, misfit, relations_of, typed
+from .columns import columns_of, incomparable, key_of, relations_of, text_type, typed
 from .errors import FilterError
 
 MAX_CONDITIONS = 50
@@ -77,6 +88,24 @@ ALIASES: Mapping[str, str] = {
     "notin": "not_in",
 }
 """Other spellings that people know, by the name they stand for."""
+
+
+_EQUALITY = ("eq", "ne", "in", "not_in")
+_ORDER = ("gt", "gte", "lt", "lte", "between")
+_TEXT = tuple(operator.name for operator in _OPERATORS if operator.takes == "text")
+_NULL = ("is", "is_not")
+
+
+def operators_of(column: Column[Any]) -> tuple[str, ...]:
+    """Return the operators that a column can be compared by, alike on every database."""
+    match column.type:
+        case JSON():
+            return _NULL
+        case Boolean() | Enum() | LargeBinary():
+            return (*_EQUALITY, *_NULL)
+    if text_type(column) is not None:
+        return (*_EQUALITY, *_ORDER, *_TEXT, *_NULL)
+    return (*_EQUALITY, *_ORDER, *_NULL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,25 +188,31 @@ def _compile(model: type[SQLModel], part: Filter, dialect: str) -> ColumnElement
     return sql_not(joined) if part.negated else joined
 
 
-def _condition(
-    model: type[SQLModel], name: str, value: Any, dialect: str, depth: int = 0
-) -> ColumnElement[bool]:
-    columns, relations = columns_of(model), relations_of(model)
-    path, operator = _split(name, columns, relations)
-    if operator is None:
-        raise _unknown(model, name, columns, relations)
-    if path in columns:
-        attribute: QueryableAttribute[Any] = getattr(model, path)
-        prepared = _prepare(model, path, operator, value, dialect)
-        return operator.build(attribute, prepared)
-    if depth >= MAX_DEPTH:
-        raise FilterError(f"{name} goes along more than {MAX_DEPTH} relations.", fields=[name])
-    relation = relations[path]
-    inner = _condition(
-        relation.mapper.class_, name[len(path) + 2 :], value, dialect, depth=depth + 1
-    )
-    attribute = getattr(model, path)
-    return attribute.any(inner) if relation.uselist else attribute.has(inner)
+def _condition(model: type[SQLModel], name: str, value: Any, dialect: str) -> ColumnElement[bool]:
+    along: list[tuple[QueryableAttribute[Any], bool]] = []
+    rest = name
+    while True:
+        columns, relations = columns_of(model), relations_of(model)
+        path, operator = _split(rest, columns, relations)
+        if operator is None:
+            raise _unknown(model, rest, name)
+        if path in columns:
+            break
+        if len(along) == MAX_DEPTH:
+            raise FilterError(f"{name} goes along more than {MAX_DEPTH} relations.", fields=[name])
+        along.append((getattr(model, path), bool(relations[path].uselist)))
+        model, rest = relations[path].mapper.class_, rest[len(path) + 2 :]
+    if operator.name not in operators_of(columns[path]):
+        raise FilterError(
+            f"{name}: {path} cannot be compared by {operator.name}.",
+            hint=f"It can by {', '.join(operators_of(columns[path]))}.",
+            fields=[name],
+        )
+    compared = _Compared(model, path, operator, name)
+    condition = operator.build(getattr(model, path), _prepare(compared, value, dialect))
+    for relation, many in reversed(along):
+        condition = relation.any(condition) if many else relation.has(condition)
+    return condition
 
 
 def _split(
@@ -193,67 +228,83 @@ def _split(
     return (first, OPERATORS["eq"]) if first else (name, None)
 
 
-def _unknown(
-    model: type[SQLModel], name: str, columns: Collection[str], relations: Collection[str]
-) -> FilterError:
-    path, _, last = name.rpartition("__")
+def _unknown(model: type[SQLModel], rest: str, name: str) -> FilterError:
+    """Say what is wrong with `rest`, the end of `name` that belongs to `model`."""
+    columns, relations = columns_of(model), relations_of(model)
+    path, _, last = rest.rpartition("__")
     if path in columns:
         return FilterError(
             f"{name}: there is no operator {last!r}.",
             hint=f"Operators are {', '.join(OPERATORS)}.",
             fields=[name],
         )
-    if name in relations:
+    if rest in relations:
         return FilterError(
             f"{name} is a relation of {model.__name__}.",
-            hint=f"Compare one of its fields, as in {name}__id.",
+            hint=f"Compare one of its fields, as in {name}__{key_of(model)[0]}.",
             fields=[name],
         )
     known = ", ".join([*columns, *(f"{relation}__..." for relation in relations)])
     return FilterError(
-        f"{model.__name__} has no field {path or name!r} ({name}).",
+        f"{model.__name__} has no field {path or rest!r} ({name}).",
         hint=f"Fields are {known}.",
         fields=[name],
     )
 
 
-def _prepare(model: type[SQLModel], name: str, operator: Operator, value: Any, dialect: str) -> Any:
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """What a value is compared with: the attribute, how, and what the caller called it."""
+
+    model: type[SQLModel]
+    name: str
+    operator: Operator
+    label: str
+
+
+def _prepare(compared: _Compared, value: Any, dialect: str) -> Any:
     """Give a value the type of its column, or refuse it."""
-    label = f"{name}__{operator.name}"
-    column = columns_of(model)[name]
-    match operator.takes:
+    match compared.operator.takes:
         case "null":
-            if value is None or isinstance(value, bool):
+            flag = isinstance(columns_of(compared.model)[compared.name].type, Boolean)
+            if value is None or (flag and isinstance(value, bool)):
                 return value
-            raise _wrong(label, value, "null, true or false")
+            raise _wrong(compared.label, value, "null, true or false" if flag else "null")
         case "text":
-            if operator.name == "match" and dialect == "sqlite":
-                raise FilterError(
-                    f"{label}: SQLite has no full-text search on ordinary tables.",
-                    hint="Use icontains.",
-                    fields=[label],
-                )
-            if not isinstance(value, str) or "\x00" in value:
-                raise _wrong(label, value, "a text without the character NUL")
-            return value
+            return _prepare_text(compared, value, dialect)
         case "list" | "pair":
-            return _prepare_many(model, column, name, operator, value)
+            return _prepare_many(compared, value)
         case "value":
-            if value is None and operator.name in ("eq", "ne"):
+            if value is None and compared.operator.name in ("eq", "ne"):
                 return None
-            return _prepare_one(model, column, name, label, value)
+            return _prepare_one(compared, value)
 
 
-def _prepare_many(
-    model: type[SQLModel], column: Column[Any], name: str, operator: Operator, value: Any
-) -> list[Any]:
-    label = f"{name}__{operator.name}"
+def _prepare_text(compared: _Compared, value: Any, dialect: str) -> str:
+    label, operator = compared.label, compared.operator.name
+    column = columns_of(compared.model)[compared.name]
+    if operator == "match" and dialect == "sqlite":
+        raise FilterError(
+            f"{label}: SQLite has no full-text search on ordinary tables.",
+            hint="Use icontains.",
+            fields=[label],
+        )
+    if not isinstance(value, str):
+        raise _wrong(label, value, "a text without the character NUL")
+    reason = incomparable(column, value)
+    if reason is not None:
+        raise _wrong(label, value, reason)
+    return value
+
+
+def _prepare_many(compared: _Compared, value: Any) -> list[Any]:
+    label = compared.label
     if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Collection):
         raise _wrong(label, value, "a list of values")
     if len(value) > MAX_ITEMS:
         raise FilterError(f"{label} has more than {MAX_ITEMS} values.", fields=[label])
-    values = [_prepare_one(model, column, name, label, item) for item in value]
-    if operator.takes == "pair":
+    values = [_prepare_one(compared, item) for item in value]
+    if compared.operator.takes == "pair":
         if len(values) != 2:
             raise _wrong(label, value, "two values, the least and the greatest")
         if values[0] > values[1]:
@@ -263,21 +314,19 @@ def _prepare_many(
     return values
 
 
-def _prepare_one(
-    model: type[SQLModel], column: Column[Any], name: str, label: str, value: Any
-) -> Any:
+def _prepare_one(compared: _Compared, value: Any) -> Any:
+    label = compared.label
     if value is None:
         raise FilterError(
             f"{label}: NULL is neither less, greater nor in a list.",
-            hint=f"Use {name}__is=None.",
+            hint=f"Use {compared.name}__is=None.",
             fields=[label],
         )
     try:
-        read = typed(model, name, value)
+        read = typed(compared.model, compared.name, value)
     except ValidationError as error:
         raise _wrong(label, value, error.errors()[0]["msg"]) from None
-    # A text may be longer than its column: it is compared, not stored.
-    reason = None if isinstance(read, str) and "\x00" not in read else misfit(column, read)
+    reason = incomparable(columns_of(compared.model)[compared.name], read)
     if reason is not None:
         raise _wrong(label, value, reason)
     return read

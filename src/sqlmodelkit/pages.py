@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import UnaryExpression
+from sqlalchemy import JSON, Column, LargeBinary, UnaryExpression
 from sqlalchemy.orm import QueryableAttribute
 from sqlmodel import SQLModel
 
@@ -59,7 +59,11 @@ def order_by(
     """
     names = _sort_names(sort)
     known = columns_of(model)
-    choice = known if allowed is None else [name for name in known if name in allowed]
+    choice = [
+        name
+        for name, column in known.items()
+        if sortable(column) and (allowed is None or name in allowed)
+    ]
     expressions: list[Any] = []
     seen: set[str] = set()
     for name in names:
@@ -79,6 +83,11 @@ def order_by(
             nulls=bool(known[field].nullable) and dialect != "postgresql",
         )
     return [*expressions, *(getattr(model, name) for name in key_of(model) if name not in seen)]
+
+
+def sortable(column: Column[Any]) -> bool:
+    """Tell whether rows can be sorted by a column: not by JSON or bytes."""
+    return not isinstance(column.type, (JSON, LargeBinary))
 
 
 def _sort_names(sort: str | Sequence[str] | None) -> list[str]:

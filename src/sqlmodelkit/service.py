@@ -12,7 +12,7 @@ from sqlalchemy import delete, null
 from sqlalchemy import update as sql_update
 from sqlalchemy.orm.attributes import set_committed_value
 
-from .columns import check, columns_of, key_of, key_values, relations_of, row_key
+from .columns import check, columns_of, key_of, key_values, mapper_of, relations_of, row_key
 from .errors import ConfigError
 from .filters import compile_filters
 from .models import SoftDelete, Version, utcnow
@@ -88,6 +88,11 @@ class ServiceBase(Reads[ModelT], Generic[ModelT, CreateT, UpdateT]):
             raise ConfigError(
                 f"{cls.update_model.__name__} would change the key: {', '.join(keys)}.",
                 fields=keys,
+            )
+        if issubclass(cls.model, Version) and mapper_of(cls.model).version_id_col is None:
+            raise ConfigError(
+                f"{cls.model.__name__} sets __mapper_args__ and so loses the check of its version.",
+                hint='Add "version_id_col": its column version to them.',
             )
         cls._check_cascades()
         if hasattr(cls, "public"):

@@ -3,7 +3,7 @@
 Start at `AsyncSession`.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -80,11 +80,11 @@ def _not_loaded(model: str, field: str | None) -> NotLoaded:
     )
 
 
-def _expired(model: str | None, names: list[str]) -> NotLoaded:
+def _expired(model: str | None, names: Sequence[str]) -> NotLoaded:
     field = names[0] if names else None
     return NotLoaded(
         f"{model}.{field} is not loaded." if field else f"A column of this {model} is not loaded.",
-        hint=f"Call `await session.refresh(row{f', {names}' if names else ''})`.",
+        hint=f"Call `await session.refresh(row{f', {list(names)}' if names else ''})`.",
         model=model,
         field=field,
     )

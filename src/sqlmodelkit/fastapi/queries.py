@@ -2,28 +2,21 @@
 
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, time
-from decimal import Decimal
-from enum import Enum
 from typing import Annotated, Any, Literal
-from uuid import UUID
 
 from fastapi import Query, Request
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, create_model
-from sqlalchemy import Column
+from sqlalchemy import Boolean, Column
 from sqlmodel.sql.sqltypes import UTCDateTime
 
 from sqlmodelkit.columns import bounds, columns_of, value_type
 from sqlmodelkit.errors import FilterError, SortError
-from sqlmodelkit.filters import OPERATORS, Where, where
-from sqlmodelkit.pages import DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET
+from sqlmodelkit.filters import OPERATORS, Where, operators_of, where
+from sqlmodelkit.pages import DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET, sortable
 from sqlmodelkit.service import ServiceBase
 
 MAX_LIST = 100
 _PAGE = ("limit", "offset", "sort")
-_EQUALITY = ("eq", "ne", "in", "not_in")
-_ORDER = ("gt", "gte", "lt", "lte", "between")
-_TEXT = tuple(name for name, operator in OPERATORS.items() if operator.takes == "text")
 _NULL = ("is", "is_not")
 _NULLS = {"null": None, "true": True, "false": False}
 
@@ -51,7 +44,8 @@ def list_query(
     """
     shown = service_class.plan(service_class.public).shape.columns
     fields = dict(_filter_fields(service_class, shown))
-    sortable = tuple(name for name in shown if _operators(service_class, name))
+    columns = columns_of(service_class.model)
+    sorts = tuple(name for name in shown if sortable(columns[name]))
     model: Any = create_model(
         f"{service_class.model.__name__}Query",
         __config__=ConfigDict(extra="allow"),
@@ -59,16 +53,14 @@ def list_query(
         offset=(Annotated[int, Field(ge=0, le=MAX_OFFSET)], 0),
         sort=(
             str | None,
-            Field(
-                None, description=f"Fields, `-` before those that descend: {', '.join(sortable)}."
-            ),
+            Field(None, description=f"Fields, `-` before those that descend: {', '.join(sorts)}."),
         ),
         **fields,
     )
 
     async def read_query(request: Request, query: Any) -> ListQuery:
         _refuse_unknown(request, query, fields)
-        _check_sort(query.sort, sortable)
+        _check_sort(query.sort, sorts)
         conditions = {
             name: _NULLS[value] if name.endswith(("__is", "__is_not")) else value
             for name in query.model_fields_set
@@ -86,25 +78,17 @@ def _filter_fields(
     columns = columns_of(service_class.model)
     for name in names:
         kind = _query_type(columns[name], value_type(service_class.model, name))
-        for operator in _operators(service_class, name):
+        for operator in _operators(columns[name]):
             parameter = name if operator == "eq" and name not in _PAGE else f"{name}__{operator}"
             yield parameter, (_parameter_type(kind, operator) | None, None)
 
 
-def _operators(service_class: type[ServiceBase[Any, Any, Any]], name: str) -> tuple[str, ...]:
-    """Return the operators that make sense for a column, none where it cannot be compared."""
-    column = columns_of(service_class.model)[name]
-    kind = value_type(service_class.model, name)
-    if not isinstance(kind, type):
-        return ()
-    nulls = _NULL if column.nullable else ()
-    if issubclass(kind, (Enum, bool, UUID)):
-        return (*_EQUALITY, *nulls)
-    if issubclass(kind, str):
-        return (*_EQUALITY, *_ORDER, *(name for name in _TEXT if name != "match"), *nulls)
-    if issubclass(kind, (int, float, Decimal, date, datetime, time)):
-        return (*_EQUALITY, *_ORDER, *nulls)
-    return ()
+def _operators(column: Column[Any]) -> tuple[str, ...]:
+    """Return the operators that clients may use: all that tell rows apart, without full text."""
+    flag = column.nullable or isinstance(column.type, Boolean)
+    return tuple(
+        name for name in operators_of(column) if name != "match" and (flag or name not in _NULL)
+    )
 
 
 def _query_type(column: Column[Any], kind: Any) -> Any:
@@ -148,10 +132,10 @@ def _refuse_unknown(request: Request, query: BaseModel, fields: dict[str, Any]) 
             raise FilterError(f"{name} is given more than once.", fields=[name])
 
 
-def _check_sort(sort: str | None, sortable: tuple[str, ...]) -> None:
+def _check_sort(sort: str | None, sorts: tuple[str, ...]) -> None:
     for name in sort.split(",") if sort else ():
-        if name.strip().removeprefix("-") not in sortable:
+        if name.strip().removeprefix("-") not in sorts:
             raise SortError(
-                f"sort: there is no field {name.strip()!r}. Fields are {', '.join(sortable)}.",
+                f"sort: there is no field {name.strip()!r}. Fields are {', '.join(sorts)}.",
                 fields=["sort"],
             )

@@ -19,6 +19,9 @@ Item = dict[str, Any]
 Groups = tuple[dict[Any, list[Item]], ...]
 """For each collection of a statement: the lists to fill, by the parent's key."""
 
+AnySelect = Select[*tuple[Any, ...]]
+"""A select of any columns."""
+
 KEYS = "keys"
 """The parameter of a collection's statement: the keys of the parents."""
 
@@ -42,7 +45,7 @@ class Fetch:
     collections: tuple["Collection", ...]
     key: Callable[[Row[Any]], Any]
 
-    def select(self, base: Select[Any]) -> Select[Any]:
+    def select(self, base: AnySelect) -> AnySelect:
         """Turn a select of the table model into this statement, with its filters and its page."""
         return self._joined(base.with_only_columns(*self.columns))
 
@@ -50,7 +53,7 @@ class Fetch:
         """Return the empty lists that `build` asks to be filled."""
         return tuple({} for _ in self.collections)
 
-    def _joined(self, statement: Select[Any]) -> Select[Any]:
+    def _joined(self, statement: AnySelect) -> AnySelect:
         for target, along in self.joins:
             statement = statement.outerjoin(target, along)
         return statement
@@ -66,7 +69,7 @@ class Collection:
         width: How many columns the parent's key has.
     """
 
-    statement: Select[Any]
+    statement: AnySelect
     fetch: Fetch
     width: int
 

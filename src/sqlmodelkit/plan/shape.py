@@ -91,6 +91,11 @@ def _shape(
             f"The response model loops: {cycle}.",
             hint="Give the inner one a model of its own, without the field that leads back.",
         )
+    if not response.__pydantic_complete__ and not response.model_rebuild(raise_errors=False):
+        raise ConfigError(
+            f"{response.__name__} refers to a model that is not declared yet.",
+            hint="Declare it before the service, or call model_rebuild() after it.",
+        )
     columns, relations = columns_of(model), relations_of(model)
     shown: list[Shown] = []
     edges: list[Edge] = []

@@ -135,7 +135,7 @@ FIXTURES = Table(
     "sport_fixture",
     SQLModel.metadata,
     Column("id", Integer, primary_key=True),
-    Column("place", String(20), unique=True, nullable=False),
+    Column("place", String(40), unique=True, nullable=False),
 )
 """A table without a model."""
 

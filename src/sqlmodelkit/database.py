@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import AsyncAdaptedQueuePool, Connection, Dialect, ExceptionContext, event, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import PoolResetState
 from sqlmodel import SQLModel
 
 from .drivers import is_read_only
@@ -228,6 +229,12 @@ def _create_engine(options: EngineOptions) -> AsyncEngine:
             raise InvalidValue("A value does not fit the type of its column.") from original
 
     if options.single_writer:
+
+        @event.listens_for(sync_engine, "reset")
+        def reset(connection: Any, record: Any, state: PoolResetState) -> None:
+            # SQLite keeps a transaction open whose COMMIT it refused; SQLAlchemy takes it for ended.
+            if state.asyncio_safe and connection.driver_connection.in_transaction:
+                connection.rollback()
 
         @event.listens_for(sync_engine, "begin")
         def begin(connection: Connection) -> None:

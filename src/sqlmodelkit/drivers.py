@@ -66,6 +66,10 @@ _PRIMARY_RESULT_CODES: dict[int, type[err.SQLModelKitError]] = {
 }
 _STILL_REFERRED = frozenset({1217, 1451})
 _LONGEST_NAME = 63
+_POOL_HINT = (
+    "Pass a session on instead of opening a second one inside it (SQLite has one writer); hold "
+    "it shorter; or raise DB_POOL_SIZE or DB_POOL_TIMEOUT."
+)
 _UNFIT = (ValueError, TypeError, LookupError, OverflowError)
 
 
@@ -88,9 +92,7 @@ def translate(error: BaseException) -> err.SQLModelKitError | None:
         case StaleDataError():
             return err.StaleVersion(hint="Read it again and repeat the change.")
         case sa.TimeoutError():
-            return err.PoolTimeout(
-                hint="Raise DB_POOL_SIZE or DB_POOL_TIMEOUT, or hold it shorter."
-            )
+            return err.PoolTimeout(hint=_POOL_HINT)
         case DetachedInstanceError() | sa.MissingGreenlet():
             return _late_access()
         case sa.StatementError() if isinstance(error.orig, sa.MissingGreenlet):

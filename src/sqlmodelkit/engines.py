@@ -3,6 +3,8 @@
 Start at `engine_options`.
 """
 
+import sqlite3
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -16,6 +18,16 @@ _MYSQL_STRICT = (
     "NO_ENGINE_SUBSTITUTION"
 )
 _DRIVER_GRACE = 5.0
+
+
+class _Connection(sqlite3.Connection):
+    def close(self) -> None:
+        # A cursor that is left, as after a cancelled task, keeps a closed connection's transaction
+        # open, and with it the lock on the database.
+        with suppress(sqlite3.ProgrammingError):
+            if self.in_transaction:
+                self.rollback()
+        super().close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +92,7 @@ def _sqlite(url: URL, settings: DatabaseSettings) -> EngineOptions:
         "pool_pre_ping": False,
         "pool_recycle": -1,
         # Transactions begin where we say so, not where the driver guesses.
-        "connect_args": {"isolation_level": None},
+        "connect_args": {"isolation_level": None, "factory": _Connection},
     }
     return EngineOptions(url, arguments, tuple(pragmas), single_writer=True, memory=memory)
 

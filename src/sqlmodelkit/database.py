@@ -10,20 +10,16 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import AsyncAdaptedQueuePool, Connection, Dialect, ExceptionContext, event, text
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import PoolResetState
+from sqlalchemy import AsyncAdaptedQueuePool, text
+from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import SQLModel
 
-from .drivers import is_read_only
-from .engines import EngineOptions, engine_options
-from .errors import ConfigError, ConnectionLost, InvalidValue
+from .connections import IMMEDIATE, create_engine
+from .engines import engine_options
+from .errors import ConfigError
 from .events import Hook, listen
 from .sessions import AsyncSession, translating
 from .settings import DatabaseSettings
-
-_IMMEDIATE = "sqlmodelkit_immediate"
-_WAL_ATTEMPTS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +67,13 @@ class Database:
         self._options = engine_options(settings)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._memory: sqlite3.Connection | None = None
-        self.engine = _create_engine(self._options)
+        self.engine = create_engine(self._options)
         self._reader = self.engine
         if self._options.single_writer:
             # One connection for writers, who queue for it in order instead of polling a lock.
             one = self._options.arguments | {"pool_size": 1, "max_overflow": 0}
-            writer = _create_engine(replace(self._options, arguments=one))
-            self.engine = writer.execution_options(**{_IMMEDIATE: True})
+            writer = create_engine(replace(self._options, arguments=one))
+            self.engine = writer.execution_options(**{IMMEDIATE: True})
         for hook in hooks:
             for engine in self._engines():
                 listen(engine.sync_engine, hook)
@@ -196,78 +192,3 @@ class Database:
         self._enter_loop()
         async with AsyncSession(engine, expire_on_commit=False) as session:
             yield session
-
-
-def _create_engine(options: EngineOptions) -> AsyncEngine:
-    try:
-        engine = create_async_engine(options.url, **options.arguments)
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"The driver {error.name!r} for {options.url.drivername} is not installed.",
-            hint=f"Install sqlmodelkit[{_extra(options)}].",
-        ) from error
-    sync_engine = engine.sync_engine
-
-    @event.listens_for(sync_engine, "do_connect")
-    def do_connect(dialect: Dialect, record: Any, args: Any, params: Any) -> Any:
-        try:
-            return dialect.connect(*args, **params)
-        except OSError as error:
-            raise ConnectionLost(hint="Check DATABASE_URL and whether the server runs.") from error
-
-    @event.listens_for(sync_engine, "connect")
-    def connected(connection: Any, record: Any) -> None:
-        connection.run_async(lambda driver: _prepare(driver, options))
-
-    @event.listens_for(sync_engine, "handle_error")
-    def failed(context: ExceptionContext) -> None:
-        original = context.original_exception
-        if is_read_only(original):
-            # The primary has become a standby: every pooled connection leads to the wrong server.
-            context.is_disconnect = True
-        if isinstance(original, (OverflowError, UnicodeEncodeError)):
-            raise InvalidValue("A value does not fit the type of its column.") from original
-
-    if options.single_writer:
-
-        @event.listens_for(sync_engine, "reset")
-        def reset(connection: Any, record: Any, state: PoolResetState) -> None:
-            # SQLite keeps a transaction open whose COMMIT it refused; SQLAlchemy takes it for ended.
-            if state.asyncio_safe and connection.driver_connection.in_transaction:
-                connection.rollback()
-
-        @event.listens_for(sync_engine, "begin")
-        def begin(connection: Connection) -> None:
-            immediate = connection.get_execution_options().get(_IMMEDIATE)
-            connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
-
-    return engine
-
-
-def _extra(options: EngineOptions) -> str:
-    if options.url.get_driver_name() == "aiomysql":
-        return "aiomysql"
-    return "postgres" if options.url.get_backend_name() == "postgresql" else "mysql"
-
-
-async def _prepare(driver: Any, options: EngineOptions) -> None:
-    for statement in options.on_connect:
-        if options.single_writer:
-            await _prepare_sqlite(driver, statement)
-        else:
-            async with driver.cursor() as cursor:
-                await cursor.execute(statement)
-
-
-async def _prepare_sqlite(driver: Any, statement: str) -> None:
-    # Processes that start together may all switch to WAL; the busy timeout does not cover that.
-    for attempt in range(_WAL_ATTEMPTS):
-        try:
-            cursor = await driver.execute(statement)
-            await cursor.close()
-        except sqlite3.OperationalError:
-            if attempt == _WAL_ATTEMPTS - 1:
-                raise
-            await asyncio.sleep(0.05)
-        else:
-            return

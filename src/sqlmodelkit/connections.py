@@ -1,0 +1,103 @@
+"""How a connection is made and what happens to it: prepared, begun, failed, given back. Ring 3.
+
+Start at `create_engine`.
+"""
+
+import asyncio
+import sqlite3
+from typing import Any
+
+from sqlalchemy import Connection, Dialect, ExceptionContext, event
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import PoolResetState
+
+from .drivers import is_read_only
+from .engines import EngineOptions
+from .errors import ConfigError, ConnectionLost, InvalidValue
+
+IMMEDIATE = "sqlmodelkit_immediate"
+"""Execution option of an engine whose transactions take SQLite's write lock as they begin."""
+
+_WAL_ATTEMPTS = 50
+
+
+def create_engine(options: EngineOptions) -> AsyncEngine:
+    """Return an engine whose connections are prepared as the options say.
+
+    Raises:
+        ConfigError: The driver is not installed.
+    """
+    try:
+        engine = create_async_engine(options.url, **options.arguments)
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"The driver {error.name!r} for {options.url.drivername} is not installed.",
+            hint=f"Install sqlmodelkit[{_extra(options)}].",
+        ) from error
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def connected(connection: Any, record: Any) -> None:
+        connection.run_async(lambda driver: _prepare(driver, options))
+
+    event.listen(engine.sync_engine, "do_connect", _connect)
+    event.listen(engine.sync_engine, "handle_error", _failed)
+    if options.single_writer:
+        event.listen(engine.sync_engine, "begin", _begin_sqlite)
+        event.listen(engine.sync_engine, "reset", _reset_sqlite)
+    return engine
+
+
+def _extra(options: EngineOptions) -> str:
+    if options.url.get_driver_name() == "aiomysql":
+        return "aiomysql"
+    return "postgres" if options.url.get_backend_name() == "postgresql" else "mysql"
+
+
+def _connect(dialect: Dialect, record: Any, arguments: Any, options: Any) -> Any:
+    try:
+        return dialect.connect(*arguments, **options)
+    except OSError as error:
+        raise ConnectionLost(hint="Check DATABASE_URL and whether the server runs.") from error
+
+
+def _failed(context: ExceptionContext) -> None:
+    original = context.original_exception
+    if is_read_only(original):
+        # The primary has become a standby: every pooled connection leads to the wrong server.
+        context.is_disconnect = True
+    if isinstance(original, (OverflowError, UnicodeEncodeError)):
+        raise InvalidValue("A value does not fit the type of its column.") from original
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    immediate = connection.get_execution_options().get(IMMEDIATE)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def _reset_sqlite(connection: Any, record: Any, state: PoolResetState) -> None:
+    # SQLite keeps a transaction open whose COMMIT it refused; SQLAlchemy takes it for ended.
+    if state.asyncio_safe and connection.driver_connection.in_transaction:
+        connection.rollback()
+
+
+async def _prepare(driver: Any, options: EngineOptions) -> None:
+    for statement in options.on_connect:
+        if options.single_writer:
+            await _prepare_sqlite(driver, statement)
+        else:
+            async with driver.cursor() as cursor:
+                await cursor.execute(statement)
+
+
+async def _prepare_sqlite(driver: Any, statement: str) -> None:
+    # Processes that start together may all switch to WAL; the busy timeout does not cover that.
+    for attempt in range(_WAL_ATTEMPTS):
+        try:
+            cursor = await driver.execute(statement)
+            await cursor.close()
+        except sqlite3.OperationalError:
+            if attempt == _WAL_ATTEMPTS - 1:
+                raise
+            await asyncio.sleep(0.05)
+        else:
+            return

@@ -1,4 +1,4 @@
-"""How rows are read: the verbs that change nothing. Ring 4.
+"""How rows are read: the verbs that change nothing. Ring 5.
 
 Start at `Reads`, which `service.ServiceBase` adds the writing verbs to.
 """

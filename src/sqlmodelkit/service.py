@@ -1,4 +1,4 @@
-"""How rows are used and changed: the CRUD verbs over one table, in a unit of work. Ring 5.
+"""How rows are used and changed: the CRUD verbs over one table, in a unit of work. Ring 6.
 
 Start at `ServiceBase`. Services flush, so that keys, defaults and refusals of the database appear
 at the call; they never commit: the unit of work does.

@@ -1,4 +1,4 @@
-"""The FastAPI edge: dependencies, routers, error answers and health. Ring 6.
+"""The FastAPI edge: dependencies, routers, error answers and health. Ring 7.
 
 Start at `install`.
 """

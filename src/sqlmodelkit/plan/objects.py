@@ -52,6 +52,10 @@ def row_options(model: type[SQLModel], load: Collection[str]) -> tuple[ORMOption
     Raises:
         ConfigError: A name is not a relation.
     """
+    if isinstance(load, str):
+        raise ConfigError(
+            f"load={load!r} is a text.", hint=f'Write load=["{load}"].', fields=["load"]
+        )
     return _named(model, [name.split(".") for name in load], Load(model))
 
 

@@ -36,7 +36,7 @@ class SportLevel(Enum):
 class Mastery(SQLModel, table=True):
     """A link with a column of its own, and a composite key."""
 
-    __tablename__ = "sport_mastery"
+    __tablename__ = "sport_mastery"  # pyright: ignore[reportAssignmentType]
     __table_args__ = (CheckConstraint("points >= 0", name="points_not_negative"),)
 
     player_id: int = Field(foreign_key="sport_player.id", primary_key=True)
@@ -49,7 +49,7 @@ class Mastery(SQLModel, table=True):
 class Club(UUIDKey, Timestamps, table=True):
     """A UUID key, a tree, and a column of nearly every kind."""
 
-    __tablename__ = "sport_club"
+    __tablename__ = "sport_club"  # pyright: ignore[reportAssignmentType]
     __table_args__ = (UniqueConstraint("city", "name"),)
 
     name: str = Field(max_length=40)
@@ -79,7 +79,7 @@ class Club(UUIDKey, Timestamps, table=True):
 class Player(IntKey, SoftDelete, Version, table=True):
     """An integer key, soft delete, a version, and relations in every direction."""
 
-    __tablename__ = "sport_player"
+    __tablename__ = "sport_player"  # pyright: ignore[reportAssignmentType]
 
     name: str = Field(max_length=40, index=True)
     email: str | None = Field(default=None, max_length=80, unique=True, index=True)
@@ -102,7 +102,7 @@ class Player(IntKey, SoftDelete, Version, table=True):
 class Skill(IntKey, table=True):
     """Reached over a link table."""
 
-    __tablename__ = "sport_skill"
+    __tablename__ = "sport_skill"  # pyright: ignore[reportAssignmentType]
 
     name: str = Field(max_length=40)
     masteries: list[Mastery] = Relationship(back_populates="skill")
@@ -116,7 +116,7 @@ class Skill(IntKey, table=True):
 class Trophy(SQLModel, table=True):
     """A key that others own, a number of 64 bits, and an attribute named unlike its column."""
 
-    __tablename__ = "sport_trophy"
+    __tablename__ = "sport_trophy"  # pyright: ignore[reportAssignmentType]
 
     year: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
     value: int = Field(default=0, sa_type=BigInteger)

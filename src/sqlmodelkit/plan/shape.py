@@ -101,6 +101,8 @@ def _shape(
     edges: list[Edge] = []
     opaque: list[str] = []
     for field_name, field in response.model_fields.items():
+        for nested in nested_models(field.annotation):
+            _refuse_table(nested, (*path, response))
         name = _source(field_name, field, model)
         if name is None:
             if field.is_required():
@@ -142,8 +144,21 @@ def _edge(
             f"by {len(nested)} models.",
             hint="Annotate it with one response model, or a list of one.",
         )
+    if bool(relation.uselist) != _is_collection(field.annotation):
+        right = f"list[{nested[0].__name__}]" if relation.uselist else nested[0].__name__
+        raise ConfigError(
+            f"{response.__name__}.{field_name} does not fit the relation {model.__name__}.{name}.",
+            hint=f"Annotate it with {right}.",
+        )
     shape = _shape(relation.mapper.class_, nested[0], (*path, response))
     return Edge(name, bool(relation.uselist), shape, field_name, _key(field_name, field))
+
+
+def _is_collection(annotation: Any) -> bool:
+    origin = get_origin(annotation)
+    if origin in (Annotated, Union, UnionType):
+        return any(_is_collection(argument) for argument in get_args(annotation))
+    return origin is not None
 
 
 def _key(field_name: str, field: FieldInfo) -> str:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, cast, get_args
 from uuid import UUID
 
 import annotated_types
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AliasChoices, AliasPath, BaseModel, ConfigDict, Field, TypeAdapter
 from pydantic.fields import FieldInfo
 from sqlalchemy import JSON, Column, TypeDecorator
 from sqlmodel import SQLModel
@@ -86,6 +86,10 @@ def _model_obstacles(response: type[BaseModel]) -> Iterator[str]:
 
 
 def _field_obstacle(model: type[SQLModel], shown: Shown, field: FieldInfo) -> str | None:
+    alias = field.validation_alias
+    choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
+    if any(isinstance(choice, AliasPath) for choice in choices):
+        return "is found by a path of aliases"
     column, kind = columns_of(model)[shown.attribute], value_type(model, shown.attribute)
     if without_none(field.annotation) != kind:
         return f"has another type than {model.__name__}.{shown.attribute}"

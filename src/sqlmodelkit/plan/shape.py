@@ -111,7 +111,7 @@ def _shape(
                     hint="Rename it, give it a default, or make it a property of the table model.",
                 )
         elif name in columns:
-            shown.append(Shown(name, field_name, _key(field_name, field)))
+            shown.append(Shown(name, field_name, _key(name, field_name, field)))
         elif name in relations:
             edges.append(_edge(model, name, field_name, response, path))
         else:
@@ -151,7 +151,7 @@ def _edge(
             hint=f"Annotate it with {right}.",
         )
     shape = _shape(relation.mapper.class_, nested[0], (*path, response))
-    return Edge(name, bool(relation.uselist), shape, field_name, _key(field_name, field))
+    return Edge(name, bool(relation.uselist), shape, field_name, _key(name, field_name, field))
 
 
 def _is_collection(annotation: Any) -> bool:
@@ -161,32 +161,28 @@ def _is_collection(annotation: Any) -> bool:
     return origin is not None
 
 
-def _key(field_name: str, field: FieldInfo) -> str:
-    alias = field.validation_alias
-    if isinstance(alias, AliasChoices):
-        alias = next((choice for choice in alias.choices if isinstance(choice, str)), None)
-    return alias if isinstance(alias, str) else field_name
-
-
 def _source(field_name: str, field: FieldInfo, model: type[SQLModel]) -> str | None:
     """Return the attribute that Pydantic reads the field from, None when the table has none."""
-    for name in _candidates(field_name, field):
+    for name in (*_aliases(field), field_name):
         if hasattr(model, name) or name in model.model_fields:
             return name
     return None
 
 
-def _candidates(field_name: str, field: FieldInfo) -> Iterator[str]:
+def _key(name: str, field_name: str, field: FieldInfo) -> str:
+    """Return the name under which the value of attribute `name` is given to Pydantic."""
+    aliases = _aliases(field)
+    return name if name in aliases else next(iter(aliases), field_name)
+
+
+def _aliases(field: FieldInfo) -> tuple[str, ...]:
     alias = field.validation_alias
-    match alias:
-        case str():
-            yield alias
-        case AliasChoices():
-            for choice in alias.choices:
-                yield choice if isinstance(choice, str) else str(choice.path[0])
-        case AliasPath():
-            yield str(alias.path[0])
-    yield field_name
+    choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
+    return tuple(
+        str(choice.path[0]) if isinstance(choice, AliasPath) else choice
+        for choice in choices
+        if choice is not None
+    )
 
 
 def nested_models(annotation: Any) -> Iterator[type[BaseModel]]:

@@ -18,6 +18,8 @@ _MYSQL_STRICT = (
     "NO_ENGINE_SUBSTITUTION"
 )
 _DRIVER_GRACE = 5.0
+_FOREVER = 2147483.647
+"""Seconds: the longest that SQLite's busy timeout can be."""
 
 
 class _Connection(sqlite3.Connection):
@@ -75,7 +77,7 @@ def _pool(settings: DatabaseSettings) -> dict[str, Any]:
 
 def _sqlite(url: URL, settings: DatabaseSettings) -> EngineOptions:
     pragmas = [
-        f"PRAGMA busy_timeout = {_milliseconds(settings.lock_timeout)}",
+        f"PRAGMA busy_timeout = {_milliseconds(settings.lock_timeout or _FOREVER)}",
         "PRAGMA foreign_keys = ON",
         # As elsewhere: `contains` minds the case, `icontains` does not.
         "PRAGMA case_sensitive_like = ON",

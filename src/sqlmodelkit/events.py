@@ -11,8 +11,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, event
 
-_START = "sqlmodelkit_started"
-
 
 @dataclass(frozen=True, slots=True)
 class QueryEvent:
@@ -37,16 +35,18 @@ Hook = Callable[[QueryEvent], None]
 
 def listen(engine: Engine, hook: Hook) -> Callable[[], None]:
     """Call `hook` for every statement of `engine`; the answer is a function that ends it."""
+    # Each hook's own mark on the connection: when its statement was sent.
+    mark = object()
 
     def before(
         conn: Connection, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
     ) -> None:
-        conn.info[_START] = perf_counter()
+        conn.info[mark] = perf_counter()
 
     def after(
         conn: Connection, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
     ) -> None:
-        started = conn.info.pop(_START, None)
+        started = conn.info.pop(mark, None)
         if statement.startswith("BEGIN"):
             # Drivers begin transactions out of our sight; SQLite's is the only one sent by us.
             return

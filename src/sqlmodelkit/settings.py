@@ -76,6 +76,14 @@ class DatabaseSettings(BaseSettings):
     echo: bool = Field(default=False, description="Log every statement; for development.")
 
     def __init__(self, **values: Any) -> None:
+        known = {*type(self).model_fields, "DATABASE_URL"}
+        unknown = [name for name in values if name not in known and not name.startswith("_")]
+        if unknown:
+            raise ConfigError(
+                f"There is no setting {', '.join(unknown)}.",
+                hint=f"Settings are {', '.join(type(self).model_fields)}.",
+                fields=unknown,
+            )
         try:
             super().__init__(**values)
         except ValidationError as error:

@@ -93,6 +93,11 @@ def translate(error: BaseException) -> err.SQLModelKitError | None:
             return err.StaleVersion(hint="Read it again and repeat the change.")
         case sa.TimeoutError():
             return err.PoolTimeout(hint=_POOL_HINT)
+        case sa.PendingRollbackError():
+            return err.ConfigError(
+                "The unit of work has failed before; nothing of it can be kept.",
+                hint="Put what may fail into `async with session.savepoint():`.",
+            )
         case DetachedInstanceError() | sa.MissingGreenlet():
             return _late_access()
         case sa.StatementError() if isinstance(error.orig, sa.MissingGreenlet):

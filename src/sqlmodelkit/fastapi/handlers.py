@@ -71,7 +71,8 @@ def error_items(error: err.SQLModelKitError, method: str) -> list[ErrorItem]:
     """Describe an error for the client: an item for each field it is about."""
     message = error.message if isinstance(error, _HINT_FOR_DEVELOPERS) else str(error)
     kind = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(error).__name__).lower()
-    places: list[list[str | int]] = [[_part(error, method), field] for field in error.fields]
+    fields = ("sort",) if isinstance(error, err.SortError) else error.fields
+    places: list[list[str | int]] = [[_part(error, method), field] for field in fields]
     return [
         ErrorItem(loc=place, msg=message, type=kind) for place in places or [[_part(error, method)]]
     ]

@@ -5,6 +5,7 @@ Start at `create_engine`.
 
 import asyncio
 import sqlite3
+from importlib import import_module
 from typing import Any
 
 from sqlalchemy import Connection, Dialect, ExceptionContext, event
@@ -27,8 +28,12 @@ def create_engine(options: EngineOptions) -> AsyncEngine:
     Raises:
         ConfigError: The driver is not installed.
     """
+    arguments = dict(options.arguments)
+    if options.url.get_driver_name() == "asyncpg":
+        creator = {"async_creator_fn": _connect_asyncpg}
+        arguments["connect_args"] = arguments["connect_args"] | creator
     try:
-        engine = create_async_engine(options.url, **options.arguments)
+        engine = create_async_engine(options.url, **arguments)
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"The driver {error.name!r} for {options.url.drivername} is not installed.",
@@ -41,9 +46,9 @@ def create_engine(options: EngineOptions) -> AsyncEngine:
 
     event.listen(engine.sync_engine, "do_connect", _connect)
     event.listen(engine.sync_engine, "handle_error", _failed)
+    event.listen(engine.sync_engine, "reset", _reset)
     if options.single_writer:
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
-        event.listen(engine.sync_engine, "reset", _reset_sqlite)
     return engine
 
 
@@ -74,10 +79,29 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
 
-def _reset_sqlite(connection: Any, record: Any, state: PoolResetState) -> None:
+def _reset(connection: Any, record: Any, state: PoolResetState) -> None:
+    """Roll back what was left open, and only that: a rollback after each commit is a round trip."""
+    if not state.asyncio_safe:
+        return
     # SQLite keeps a transaction open whose COMMIT it refused; SQLAlchemy takes it for ended.
-    if state.asyncio_safe and connection.driver_connection.in_transaction:
+    refused = getattr(connection.driver_connection, "in_transaction", False)
+    if refused or not state.transaction_was_reset:
         connection.rollback()
+
+
+async def _connect_asyncpg(*arguments: Any, **options: Any) -> Any:
+    """Connect so that a task cancelled meanwhile leaves no half-made connection behind."""
+    connecting = asyncio.ensure_future(import_module("asyncpg").connect(*arguments, **options))
+    try:
+        return await asyncio.shield(connecting)
+    except asyncio.CancelledError:
+        connecting.add_done_callback(_drop)
+        raise
+
+
+def _drop(connecting: asyncio.Future[Any]) -> None:
+    if not connecting.cancelled() and connecting.exception() is None:
+        connecting.result().terminate()
 
 
 async def _prepare(driver: Any, options: EngineOptions) -> None:

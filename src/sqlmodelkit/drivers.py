@@ -98,9 +98,11 @@ def translate(error: BaseException) -> err.SQLModelKitError | None:
                 "The unit of work has failed before; nothing of it can be kept.",
                 hint="Put what may fail into `async with session.savepoint():`.",
             )
-        case DetachedInstanceError() | sa.MissingGreenlet():
-            return _late_access()
-        case sa.StatementError() if isinstance(error.orig, sa.MissingGreenlet):
+        case (
+            DetachedInstanceError()
+            | sa.MissingGreenlet()
+            | sa.StatementError(orig=sa.MissingGreenlet())
+        ):
             return _late_access()
         case sa.StatementError() if isinstance(error.orig, _UNFIT):
             return err.InvalidValue("A value does not fit the type of its column.")
@@ -152,7 +154,7 @@ def _classify(error: sa.DBAPIError) -> err.SQLModelKitError | None:
         return _foreign_key(error, names, fields, model)
     if issubclass(kind, err.CheckViolation):
         return kind(
-            f"{_and(fields) or 'A value'} is not allowed: check {names.constraint!r} failed.",
+            f"{_and(fields) or 'A value'} is not allowed.",
             fields=fields, model=model, constraint=names.constraint, sqlstate=state,
         )  # fmt: skip
     return kind(

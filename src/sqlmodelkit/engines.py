@@ -72,6 +72,8 @@ def _pool(settings: DatabaseSettings) -> dict[str, Any]:
         "pool_timeout": settings.pool_timeout,
         "pool_recycle": settings.pool_recycle,
         "pool_pre_ping": settings.pool_pre_ping,
+        # A listener rolls back what was left open.
+        "pool_reset_on_return": None,
     }
 
 

@@ -118,8 +118,11 @@ class Where:
     negated: bool = False
 
 
-Filter = Where | ColumnElement[bool]
-"""A condition: what `where`, `any_of`, `all_of` and `not_` answer, or an SQLAlchemy expression."""
+Filter = Where | ColumnElement[bool] | bool
+"""A condition: what `where`, `any_of`, `all_of` and `not_` answer, or an SQLAlchemy expression.
+
+`bool` is for type checkers, to whom `Hero.age >= 20` is one; a real bool is refused.
+"""
 
 
 def where(**conditions: Any) -> Where:

@@ -91,16 +91,16 @@ class Reads(Generic[ModelT]):
 
     @overload
     async def find(
+        self, *filters: Filter, into: type[P], include_deleted: bool = False, **conditions: Any
+    ) -> P | None: ...
+    @overload
+    async def find(
         self,
         *filters: Filter,
         load: Collection[str] = (),
         include_deleted: bool = False,
         **conditions: Any,
     ) -> ModelT | None: ...
-    @overload
-    async def find(
-        self, *filters: Filter, into: type[P], include_deleted: bool = False, **conditions: Any
-    ) -> P | None: ...
     async def find(
         self,
         *filters: Filter,
@@ -166,22 +166,22 @@ class Reads(Generic[ModelT]):
     async def all(
         self,
         *filters: Filter,
-        sort: str | Sequence[str] | None = None,
-        limit: int | None = None,
-        load: Collection[str] = (),
-        include_deleted: bool = False,
-        **conditions: Any,
-    ) -> list[ModelT]: ...
-    @overload
-    async def all(
-        self,
-        *filters: Filter,
         into: type[P],
         sort: str | Sequence[str] | None = None,
         limit: int | None = None,
         include_deleted: bool = False,
         **conditions: Any,
     ) -> list[P]: ...
+    @overload
+    async def all(
+        self,
+        *filters: Filter,
+        sort: str | Sequence[str] | None = None,
+        limit: int | None = None,
+        load: Collection[str] = (),
+        include_deleted: bool = False,
+        **conditions: Any,
+    ) -> list[ModelT]: ...
     async def all(
         self,
         *filters: Filter,
@@ -217,18 +217,6 @@ class Reads(Generic[ModelT]):
     async def page(
         self,
         *filters: Filter,
-        sort: str | Sequence[str] | None = None,
-        limit: int = DEFAULT_LIMIT,
-        offset: int = 0,
-        count: Count = "exact",
-        load: Collection[str] = (),
-        include_deleted: bool = False,
-        **conditions: Any,
-    ) -> Page[ModelT]: ...
-    @overload
-    async def page(
-        self,
-        *filters: Filter,
         into: type[P],
         sort: str | Sequence[str] | None = None,
         limit: int = DEFAULT_LIMIT,
@@ -237,6 +225,18 @@ class Reads(Generic[ModelT]):
         include_deleted: bool = False,
         **conditions: Any,
     ) -> Page[P]: ...
+    @overload
+    async def page(
+        self,
+        *filters: Filter,
+        sort: str | Sequence[str] | None = None,
+        limit: int = DEFAULT_LIMIT,
+        offset: int = 0,
+        count: Count = "exact",
+        load: Collection[str] = (),
+        include_deleted: bool = False,
+        **conditions: Any,
+    ) -> Page[ModelT]: ...
     async def page(  # noqa: PLR0913 - all by name
         self,
         *filters: Filter,

@@ -16,6 +16,7 @@ from .rows import Fetch, compile_rows
 from .shape import Shape, shape_of
 
 P = TypeVar("P", bound=BaseModel)
+R = TypeVar("R", bound=BaseModel)
 
 Path = Literal["rows", "objects"]
 """How rows are read: `rows` selects plain values, `objects` loads table rows."""
@@ -35,14 +36,14 @@ class Plan(Generic[P]):
     response: type[P]
 
     @classmethod
-    def of(cls, model: type[SQLModel], response: type[P]) -> "Plan[P]":
+    def of(cls, model: type[SQLModel], response: type[R]) -> "Plan[R]":
         """Compile a response model against a table model.
 
         Raises:
             ConfigError: The response model loops, shows a table model, or has a field without
                 a counterpart.
         """
-        return cls(shape_of(model, response), response)
+        return Plan(shape_of(model, response), response)
 
     @cached_property
     def reasons(self) -> tuple[str, ...]:

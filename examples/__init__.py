@@ -1,0 +1,1 @@
+"""Applications built with sqlmodelkit, to run and to copy."""

@@ -1,0 +1,102 @@
+"""What the shop stores and shows, a file for each domain.
+
+Each entity has five models: `...Base` holds the fields that the others share, the table adds keys
+and relations, `...Create` and `...Update` are what clients send, `...Public` is what they get.
+A `...Brief` is how an entity is shown inside another one; briefs hold no relations, so that no
+response leads back to where it started.
+
+In an `...Update` every field may be left out: `default=None` stands for "not sent" and is never
+written. Only fields whose column may be NULL are also annotated `| None`, and take a null.
+
+Relations are never loaded by accident (the library refuses that), and nothing is deleted by
+Python: each foreign key says what the database does with its rows.
+"""
+
+from .catalogue import (
+    Category,
+    CategoryBrief,
+    CategoryCreate,
+    CategoryPublic,
+    CategoryUpdate,
+    Product,
+    ProductBrief,
+    ProductCreate,
+    ProductPublic,
+    ProductStatus,
+    ProductTag,
+    ProductUpdate,
+    Tag,
+    TagCreate,
+    TagPublic,
+    TagUpdate,
+)
+from .customers import (
+    Address,
+    AddressCreate,
+    AddressPublic,
+    AddressUpdate,
+    Customer,
+    CustomerBrief,
+    CustomerCreate,
+    CustomerName,
+    CustomerPublic,
+    CustomerUpdate,
+)
+from .orders import (
+    Order,
+    OrderCreate,
+    OrderLine,
+    OrderLineCreate,
+    OrderLinePublic,
+    OrderLineUpdate,
+    OrderPlace,
+    OrderPlaceLine,
+    OrderPublic,
+    OrderStatus,
+    OrderUpdate,
+)
+from .reviews import Review, ReviewCreate, ReviewPublic, ReviewUpdate
+
+__all__ = [
+    "Address",
+    "AddressCreate",
+    "AddressPublic",
+    "AddressUpdate",
+    "Category",
+    "CategoryBrief",
+    "CategoryCreate",
+    "CategoryPublic",
+    "CategoryUpdate",
+    "Customer",
+    "CustomerBrief",
+    "CustomerCreate",
+    "CustomerName",
+    "CustomerPublic",
+    "CustomerUpdate",
+    "Order",
+    "OrderCreate",
+    "OrderLine",
+    "OrderLineCreate",
+    "OrderLinePublic",
+    "OrderLineUpdate",
+    "OrderPlace",
+    "OrderPlaceLine",
+    "OrderPublic",
+    "OrderStatus",
+    "OrderUpdate",
+    "Product",
+    "ProductBrief",
+    "ProductCreate",
+    "ProductPublic",
+    "ProductStatus",
+    "ProductTag",
+    "ProductUpdate",
+    "Review",
+    "ReviewCreate",
+    "ReviewPublic",
+    "ReviewUpdate",
+    "Tag",
+    "TagCreate",
+    "TagPublic",
+    "TagUpdate",
+]

@@ -11,10 +11,11 @@ from typing import Any
 from sqlalchemy import Connection, Dialect, ExceptionContext, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import PoolResetState
+from sqlalchemy.util import await_only, greenlet_spawn
 
 from .drivers import is_read_only
 from .engines import EngineOptions
-from .errors import ConfigError, ConnectionLost, InvalidValue
+from .errors import ConfigError, ConnectionLost, InvalidValue, QueryTimeout
 
 IMMEDIATE = "sqlmodelkit_immediate"
 """Execution option of an engine whose transactions take SQLite's write lock as they begin."""
@@ -59,8 +60,13 @@ def _extra(options: EngineOptions) -> str:
 
 
 def _connect(dialect: Dialect, record: Any, arguments: Any, options: Any) -> Any:
+    limit = options.get("connect_timeout")
     try:
-        return dialect.connect(*arguments, **options)
+        if limit is None:
+            return dialect.connect(*arguments, **options)
+        # The MySQL drivers limit the way to the server only, and wait for its greeting for ever.
+        opening = greenlet_spawn(dialect.connect, *arguments, **options)
+        return await_only(asyncio.wait_for(opening, limit))
     except OSError as error:
         raise ConnectionLost(hint="Check DATABASE_URL and whether the server runs.") from error
 
@@ -70,6 +76,10 @@ def _failed(context: ExceptionContext) -> None:
     if is_read_only(original):
         # The primary has become a standby: every pooled connection leads to the wrong server.
         context.is_disconnect = True
+    if isinstance(original, TimeoutError):
+        # The driver has given up on a server that is silent: the connection is of no use.
+        context.is_disconnect = True
+        raise QueryTimeout from original
     if isinstance(original, (OverflowError, UnicodeEncodeError)):
         raise InvalidValue("A value does not fit the type of its column.") from original
 

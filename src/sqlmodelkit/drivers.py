@@ -45,7 +45,7 @@ _ERRNOS: dict[int, type[err.SQLModelKitError]] = {
     **dict.fromkeys((1062, 1169, 1586), err.UniqueViolation),
     **dict.fromkeys((1216, 1217, 1451, 1452), err.ForeignKeyViolation),
     **dict.fromkeys((3819, 4025), err.CheckViolation),
-    **dict.fromkeys((1048, 1264, 1265, 1292, 1364, 1366, 1406, 1690), err.InvalidValue),
+    **dict.fromkeys((1048, 1264, 1265, 1292, 1364, 1365, 1366, 1406, 1690), err.InvalidValue),
     **dict.fromkeys((1020, 1205, 1213), err.SerializationFailure),
     **dict.fromkeys((1969, 3024), err.QueryTimeout),
     **dict.fromkeys((1040, 1053, 1203, 1290, 1836, 1927, 2002, 2003, 2006, 2013, 2014, 2055),
@@ -65,6 +65,7 @@ _PRIMARY_RESULT_CODES: dict[int, type[err.SQLModelKitError]] = {
     **dict.fromkeys((8, 10, 11, 13, 14, 26), err.ConnectionLost),
 }
 _STILL_REFERRED = frozenset({1217, 1451})
+_NO_SAVEPOINT = 1305
 _LONGEST_NAME = 63
 _POOL_HINT = (
     "Pass a session on instead of opening a second one inside it (SQLite has one writer); hold "
@@ -166,7 +167,10 @@ def _classify(error: sa.DBAPIError) -> err.SQLModelKitError | None:
 def _kind(error: sa.DBAPIError) -> type[err.SQLModelKitError] | None:
     state, errno, code = sqlstate(error), _errno(error.orig), _result_code(error.orig)
     kind: type[err.SQLModelKitError] | None = None
-    if errno is not None:
+    if errno == _NO_SAVEPOINT and "SAVEPOINT" in (error.statement or ""):
+        # A deadlock has undone the transaction, and its savepoints with it.
+        kind = err.SerializationFailure
+    elif errno is not None:
         kind = _ERRNOS.get(errno)
     elif code is not None:
         kind = _RESULT_CODES.get(code) or _PRIMARY_RESULT_CODES.get(code & 0xFF)
@@ -211,15 +215,23 @@ def _sqlite_names(text: str) -> _Names:
 
 
 def _mysql_names(text: str) -> _Names:
-    key = re.search(r"for key '(?:[^'.]*\.)?([^'.]+)'$", text)
+    # What users wrote comes before the names, so that names are looked for at the end.
+    key = re.search(r" for key '(?:([^'.]+)\.)?([^'.]+)'$", text)
+    if key is not None:
+        return _Names(constraint=key[2], table=key[1])
+    column = re.search(
+        r"[Cc]olumn (?:`[^`]+`\.`([^`]+)`\.`([^`]+)`|'([^']+)')(?: at row \d+| cannot be null)$",
+        text,
+    )
+    if column is not None:
+        return _Names(table=column[1], columns=(column[2] or column[3],))
+    field = re.match(r"Field '([^']+)'", text)
     constraint = re.search(r"(?:CONSTRAINT|[Cc]onstraint) [`']([^`']+)[`']", text)
     table = re.search(r"`[^`]+`\.`([^`]+)`", text)
-    column = re.search(r"(?:[Cc]olumn|Field) '([^']+)'", text)
-    name = key or constraint
     return _Names(
-        constraint=name[1] if name else None,
+        constraint=constraint[1] if constraint else None,
         table=table[1] if table else None,
-        columns=(column[1],) if column else (),
+        columns=(field[1],) if field else (),
     )
 
 
@@ -304,12 +316,16 @@ def _foreign_key(
     error: sa.DBAPIError, names: _Names, fields: tuple[str, ...], model: str | None
 ) -> err.ForeignKeyViolation:
     verb = (error.statement or "").lstrip()[:6].upper()
-    text = str(error.orig)
+    unnamed = _result_code(error.orig) is not None
     missing = not (
         verb == "DELETE"
         or _errno(error.orig) in _STILL_REFERRED
-        or (verb != "INSERT" and text.startswith("update or delete on"))
+        or (verb == "UPDATE" and unnamed and not fields)
+        or (verb != "INSERT" and str(error.orig).startswith("update or delete on"))
     )
+    if unnamed and not missing:
+        # SQLite does not say who refers; the table of the statement is the one referred to.
+        model = None
     if missing:
         message = f"{' or '.join(fields) or 'A field'} refers to a row that does not exist."
     else:

@@ -65,7 +65,8 @@ def _guard(state: ORMExecuteState) -> None:
         if state.is_column_load:
             mapper = state.bind_mapper
             # No public name tells which columns are asked for; without it the error is less exact.
-            names = sorted(getattr(state.load_options, "_only_load_props", None) or ())
+            options = getattr(state.statement, "_compile_options", None)
+            names = sorted(getattr(options, "_only_load_props", None) or ())
             raise _expired(mapper.class_.__name__ if mapper else None, names)
     if state.is_orm_statement and not state.execution_options.get(INCLUDE_DELETED):
         state.statement = state.statement.options(_ONLY_LIVE)
@@ -81,10 +82,10 @@ def _not_loaded(model: str, field: str | None) -> NotLoaded:
 
 
 def _expired(model: str | None, names: Sequence[str]) -> NotLoaded:
-    field = names[0] if names else None
+    field = names[0] if len(names) == 1 else None
     return NotLoaded(
         f"{model}.{field} is not loaded." if field else f"A column of this {model} is not loaded.",
-        hint=f"Call `await session.refresh(row{f', {list(names)}' if names else ''})`.",
+        hint=f"Call `await session.refresh(row{f', {list(names)}' if field else ''})`.",
         model=model,
         field=field,
     )

@@ -10,6 +10,7 @@ from typing import Any
 import sqlmodel
 from sqlalchemy import ColumnElement, event, true
 from sqlalchemy.orm import ORMExecuteState, with_loader_criteria
+from sqlalchemy.orm.base import PassiveFlag
 from sqlmodel.ext.asyncio.session import AsyncSession as SQLModelAsyncSession
 
 from .drivers import translate
@@ -51,6 +52,19 @@ class _Session(sqlmodel.Session):
     def flush(self, *arguments: Any, **options: Any) -> None:
         with self._asking():
             super().flush(*arguments, **options)
+
+    def _identity_lookup(self, *arguments: Any, **options: Any) -> Any:
+        # Made for subclasses, though its name is not public. A relation that was not loaded is
+        # refused also when its row happens to be here: otherwise the same code would work in one
+        # place and fail in another, by what was read before.
+        relation = options.get("lazy_loaded_from") is not None
+        if (
+            relation
+            and not self.asked
+            and options.get("passive", PassiveFlag.SQL_OK) & PassiveFlag.SQL_OK
+        ):
+            return None
+        return super()._identity_lookup(*arguments, **options)
 
 
 @event.listens_for(_Session, "do_orm_execute")

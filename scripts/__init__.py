@@ -1,0 +1,1 @@
+"""Commands behind the Makefile. They need Python's standard library only."""

@@ -1,7 +1,5 @@
 """Teams and heroes: a whole API in one file. Run it with `uvicorn examples.heroes.main:app`."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Annotated
 from uuid import UUID
 
@@ -57,17 +55,8 @@ class HeroService(ServiceBase[Hero, HeroBase, HeroUpdate]):
     public = HeroPublic
 
 
-db = Database()  # DATABASE_URL, or SQLite in ./app.db
-
-
-@asynccontextmanager
-async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    async with db.lifespan(app):
-        await db.create_all()
-        yield
-
-
-app = FastAPI(title="Heroes", lifespan=lifespan)
+db = Database(create_tables=True)  # DATABASE_URL, or SQLite in ./app.db
+app = FastAPI(title="Heroes", lifespan=db.lifespan)
 install(app, db)
 app.include_router(crud_router(TeamService, public=True), prefix="/teams")
 app.include_router(crud_router(HeroService, public=True), prefix="/heroes")

@@ -46,6 +46,7 @@ class Database:
         settings: DatabaseSettings | None = None,
         base: type[SQLModel] = SQLModel,
         hooks: Iterable[Hook] = (),
+        create_tables: bool = False,
     ) -> None:
         """Prepare the engine; nothing is connected before the first statement.
 
@@ -54,6 +55,8 @@ class Database:
             settings: Pool and limits; left out, they come from the environment.
             base: The class whose metadata holds the tables.
             hooks: Called with a `QueryEvent` for every statement.
+            create_tables: Create missing tables when the application starts; for first steps,
+                not in place of migrations.
 
         Raises:
             ConfigError: A setting is wrong, or the driver is not installed.
@@ -64,6 +67,7 @@ class Database:
             settings = DatabaseSettings() if url is None else DatabaseSettings(url=url)
         self.settings = settings
         self.base = base
+        self.create_tables = create_tables
         self._options = engine_options(settings)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._memory: sqlite3.Connection | None = None
@@ -154,9 +158,15 @@ class Database:
 
     @asynccontextmanager
     async def lifespan(self, app: Any = None) -> AsyncIterator[None]:
-        """Close the connections when the application stops: `FastAPI(lifespan=db.lifespan)`."""
+        """Serve an application from its start to its end: `FastAPI(lifespan=db.lifespan)`.
+
+        Raises:
+            Unavailable: Tables shall be created, and the server does not answer.
+        """
         self._enter_loop()
         try:
+            if self.create_tables:
+                await self.create_all()
             yield
         finally:
             await self.close()

@@ -181,6 +181,13 @@ async def test_lifespan_closes_the_connections(world: Database) -> None:
     assert 0 == world.pool_status()["open"]
 
 
+async def test_lifespan_creates_tables_when_told_to(database: Database) -> None:
+    """For first steps, before there are migrations."""
+    other = Database(settings=database.settings, base=Island, create_tables=True)
+    async with other.lifespan(None), other.session() as session:
+        assert [] == (await session.exec(select(Palm))).all()
+
+
 async def test_pool_status_counts_connections(database: Database) -> None:
     """Open, in use, and the most there can be."""
     limit = database.settings.pool_size + database.settings.max_overflow

@@ -267,10 +267,9 @@ class Reads(Generic[ModelT]):
             FilterError: A field or operator is unknown, or a value does not fit.
             SortError: A field cannot be sorted by.
         """
-        check_page(limit, offset, max_limit=MAX_ROWS)
         statement = self._select(filters, conditions, include_deleted)
-        ordered = statement.order_by(*self._order(sort)).limit(limit).offset(offset)
-        items = [result for _, result in await self._read(ordered, load, into)]
+        part = self._part(statement, sort, limit, offset)
+        items = [result for _, result in await self._read(part, load, into)]
         total = await self._total(statement, len(items), limit, offset, count)
         return Page[Any].model_construct(items=items, total=total, limit=limit, offset=offset)
 
@@ -304,10 +303,9 @@ class Reads(Generic[ModelT]):
         Raises:
             PageError, FilterError, SortError: As `page`.
         """
-        check_page(limit, offset, max_limit=MAX_ROWS)
         statement = self._select(filters, conditions, include_deleted)
-        ordered = statement.order_by(*self._order(sort)).limit(limit).offset(offset)
-        number, items = await read_json(self.session, ordered, self.plan(into))
+        part = self._part(statement, sort, limit, offset)
+        number, items = await read_json(self.session, part, self.plan(into))
         total = await self._total(statement, number, limit, offset, count)
         counted = b"null" if total is None else b"%d" % total
         return b'{"items":%b,"total":%b,"limit":%d,"offset":%d}' % (items, counted, limit, offset)
@@ -361,6 +359,12 @@ class Reads(Generic[ModelT]):
         if include_deleted:
             statement = statement.execution_options(**{INCLUDE_DELETED: True})
         return statement
+
+    def _part(
+        self, statement: Select[Any], sort: str | Sequence[str] | None, limit: int, offset: int
+    ) -> Select[Any]:
+        check_page(limit, offset, max_limit=MAX_ROWS)
+        return statement.order_by(*self._order(sort)).limit(limit).offset(offset)
 
     def _order(self, sort: str | Sequence[str] | None) -> list[Any]:
         return order_by(self.model, sort, dialect=self._dialect)

@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,6 +27,31 @@ def test_a_missing_driver_says_what_to_install(
     monkeypatch.setitem(sys.modules, driver, None)
     with pytest.raises(ConfigError, match=rf"{driver}.*Install sqlmodelkit\[{extra}\]"):
         Database(url)
+
+
+def watched_sockets() -> int:
+    """Count the sockets that the event loop reads."""
+    loop: Any = asyncio.get_running_loop()
+    return len(loop._selector.get_map())
+
+
+@pytest.mark.slow
+async def test_a_cancelled_connect_leaves_no_socket_behind(any_driver_url: str) -> None:
+    """Whenever it is cancelled: what comes of it is closed, with or without a pool."""
+    database = Database(any_driver_url)
+    await database.ping()
+    await database.close()
+    before = watched_sockets()
+    for number in range(120):
+        task = asyncio.create_task(database.ping())
+        await asyncio.sleep(number % 40 * 0.0002)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await database.close()
+    async with asyncio.timeout(5):
+        while watched_sockets() > before:  # noqa: ASYNC110 - nothing tells when a socket is closed
+            await asyncio.sleep(0.02)
+    assert 0 == database.pool_status()["open"]
 
 
 def hold(path: Path) -> sqlite3.Connection:

@@ -5,7 +5,7 @@ Start at `create_engine`.
 
 import asyncio
 import sqlite3
-from importlib import import_module
+from collections.abc import Coroutine
 from typing import Any
 
 from sqlalchemy import Connection, Dialect, ExceptionContext, event
@@ -29,12 +29,8 @@ def create_engine(options: EngineOptions) -> AsyncEngine:
     Raises:
         ConfigError: The driver is not installed.
     """
-    arguments = dict(options.arguments)
-    if options.url.get_driver_name() == "asyncpg":
-        creator = {"async_creator_fn": _connect_asyncpg}
-        arguments["connect_args"] = arguments["connect_args"] | creator
     try:
-        engine = create_async_engine(options.url, **arguments)
+        engine = create_async_engine(options.url, **options.arguments)
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"The driver {error.name!r} for {options.url.drivername} is not installed.",
@@ -60,15 +56,37 @@ def _extra(options: EngineOptions) -> str:
 
 
 def _connect(dialect: Dialect, record: Any, arguments: Any, options: Any) -> Any:
-    limit = options.get("connect_timeout")
+    limit = options.get("connect_timeout") or options.get("timeout")
     try:
-        if limit is None:
+        if dialect.name == "sqlite":
             return dialect.connect(*arguments, **options)
-        # The MySQL drivers limit the way to the server only, and wait for its greeting for ever.
-        opening = greenlet_spawn(dialect.connect, *arguments, **options)
-        return await_only(asyncio.wait_for(opening, limit))
+        return await_only(_within(greenlet_spawn(dialect.connect, *arguments, **options), limit))
     except OSError as error:
         raise ConnectionLost(hint="Check DATABASE_URL and whether the server runs.") from error
+
+
+async def _within(opening: Coroutine[Any, Any, Any], seconds: float | None) -> Any:
+    """Connect in time, and leave no half-made connection behind when given up or cancelled.
+
+    The MySQL drivers limit the way to the server only, and wait for its greeting for ever.
+    """
+    connecting = asyncio.ensure_future(opening)
+    try:
+        return await asyncio.wait_for(asyncio.shield(connecting), seconds)
+    except TimeoutError:
+        connecting.cancel()
+        raise
+    except asyncio.CancelledError:
+        connecting.add_done_callback(_drop)
+        raise
+
+
+def _drop(connecting: asyncio.Future[Any]) -> None:
+    if connecting.cancelled() or connecting.exception() is not None:
+        return
+    driver = connecting.result().driver_connection
+    # asyncpg closes politely, which takes an answer; terminate does not wait for one.
+    getattr(driver, "terminate", driver.close)()
 
 
 def _failed(context: ExceptionContext) -> None:
@@ -97,21 +115,6 @@ def _reset(connection: Any, record: Any, state: PoolResetState) -> None:
     refused = getattr(connection.driver_connection, "in_transaction", False)
     if refused or not state.transaction_was_reset:
         connection.rollback()
-
-
-async def _connect_asyncpg(*arguments: Any, **options: Any) -> Any:
-    """Connect so that a task cancelled meanwhile leaves no half-made connection behind."""
-    connecting = asyncio.ensure_future(import_module("asyncpg").connect(*arguments, **options))
-    try:
-        return await asyncio.shield(connecting)
-    except asyncio.CancelledError:
-        connecting.add_done_callback(_drop)
-        raise
-
-
-def _drop(connecting: asyncio.Future[Any]) -> None:
-    if not connecting.cancelled() and connecting.exception() is None:
-        connecting.result().terminate()
 
 
 async def _prepare(driver: Any, options: EngineOptions) -> None:

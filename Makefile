@@ -22,7 +22,7 @@ ENVIRONMENT = @if [ -z "$(PYTHON)" ]; then \
 	echo "No Python 3.11 or newer with venv was found; name one: make PYTHON=/path/to/python" >&2; \
 	exit 1; fi; "$(PYTHON)" -m scripts.environment --venv $(VENV) --level
 
-.PHONY: help setup demo test test-pythons coverage lint format types docs check constraints clean
+.PHONY: help setup demo test test-pythons coverage lint format types docs bench check constraints clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,11 +66,15 @@ docs: ## run every example of README.md and docs/
 	$(ENVIRONMENT) test
 	@$(BIN)/python -m pytest tests/test_docs.py $(ARGS)
 
+bench: ## measure against other libraries and hand-written code, write docs/benchmarks.md
+	$(ENVIRONMENT) bench
+	@$(BIN)/python -m benchmarks $(ARGS)
+
 check: ## all that CI runs
 	@.ci/run
 
 constraints: ## pin the newest allowed packages (needs uv)
-	uv pip compile --quiet --universal --python-version 3.11 --upgrade --all-extras --group dev \
+	uv pip compile --quiet --universal --python-version 3.11 --upgrade --all-extras --group dev --group bench \
 		--no-header --no-annotate --no-emit-package sqlmodelkit \
 		--output-file constraints.txt pyproject.toml
 

@@ -23,6 +23,7 @@ LEVELS: dict[str, tuple[str, ...]] = {
     "demo": ("--group", "examples", "-e", "."),
     "test": ("--group", "test", "-e", ".[all]"),
     "dev": ("--group", "dev", "-e", ".[all]"),
+    "bench": ("--group", "bench", "--group", "dev", "-e", ".[all]"),
 }
 
 

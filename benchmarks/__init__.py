@@ -1,0 +1,1 @@
+"""Measures sqlmodelkit against its peers and against hand-written code: `python -m benchmarks`."""

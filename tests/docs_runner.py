@@ -11,6 +11,7 @@ Start at `read_blocks` and `run_page`.
 
 import ast
 import asyncio
+import builtins
 import contextlib
 import inspect
 import io
@@ -80,6 +81,7 @@ async def run_page(page: Path) -> None:
     for block in read_blocks(FIRST_PAGE) if page != FIRST_PAGE else ():
         _store(block)
     module = types.ModuleType("page")
+    vars(module)["__builtins__"] = builtins  # as Python itself gives every module; 3.12 asks for it
     sys.modules["page"] = module
     for block, following in zip(blocks, [*blocks[1:], None], strict=True):
         if block.info == "sh":

@@ -114,7 +114,20 @@ def _reset(connection: Any, record: Any, state: PoolResetState) -> None:
     # SQLite keeps a transaction open whose COMMIT it refused; SQLAlchemy takes it for ended.
     refused = getattr(connection.driver_connection, "in_transaction", False)
     if refused or not state.transaction_was_reset:
-        connection.rollback()
+        await_only(_whole(greenlet_spawn(connection.rollback)))
+
+
+async def _whole(ending: Coroutine[Any, Any, None]) -> None:
+    """Finish what must not be cut in the middle; a cancellation meanwhile comes right after."""
+    work = asyncio.ensure_future(ending)
+    try:
+        await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await work
+        task = asyncio.current_task()
+        if task is not None:
+            task.uncancel()
+            task.cancel()
 
 
 async def _prepare(driver: Any, options: EngineOptions) -> None:

@@ -18,7 +18,7 @@ from sqlmodelkit.service import ServiceBase
 
 from .deps import service
 from .handlers import error_responses
-from .queries import ListQuery, list_query
+from .queries import ListParameters, ListQuery
 
 Operation = Literal["list", "get", "create", "create_many", "update", "delete", "restore"]
 """What a generated router can do."""
@@ -141,12 +141,19 @@ class _Builder:
         }
 
     def add_list(self, default_limit: int, max_limit: int, count: Count) -> None:
-        read = list_query(self.service_class, default_limit=default_limit, max_limit=max_limit)
+        parameters = ListParameters(
+            self.service_class, default_limit=default_limit, max_limit=max_limit
+        )
         public: Any = self.public
 
-        @self.router.get("", response_model=Page[public], **self._options("List", write=False))
+        @self.router.get(
+            "",
+            response_model=Page[public],
+            openapi_extra={"parameters": parameters.openapi()},
+            **self._options("List", err.BadRequest, write=False),
+        )
         async def list_rows(
-            query: Annotated[ListQuery, Depends(read)], rows: Any = self.rows
+            query: Annotated[ListQuery, Depends(parameters.read)], rows: Any = self.rows
         ) -> Any:
             return _json(
                 await rows.page_json(

@@ -31,6 +31,11 @@ class _Connection(sqlite3.Connection):
                 self.rollback()
         super().close()
 
+    def __del__(self) -> None:
+        # A task cancelled while it connects leaves a connection that nobody has seen.
+        with suppress(sqlite3.ProgrammingError):
+            self.close()
+
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:

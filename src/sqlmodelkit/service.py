@@ -61,7 +61,7 @@ class ServiceBase(Reads[ModelT], Generic[ModelT, CreateT, UpdateT]):
         Raises:
             ConfigError: The error names the model, the field and the fix.
         """
-        if "model" not in {name for parent in cls.__mro__ for name in vars(parent)}:
+        if not hasattr(cls, "model"):
             raise ConfigError(
                 f"{cls.__name__} does not say which models it is for.",
                 hint=f"Write class {cls.__name__}(ServiceBase[Hero, HeroCreate, HeroUpdate]).",

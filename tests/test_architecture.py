@@ -14,9 +14,11 @@ import pytest
 
 RINGS = (
     ("errors", "events"),
-    ("columns", "drivers", "models", "settings"),
+    ("columns", "drivers", "models", "settings", "statements"),
     ("engines", "filters", "pages", "plan"),
     ("connections", "sessions"),
+    ("selection", "wires"),
+    ("units",),
     ("database", "execution"),
     ("reads",),
     ("service",),

@@ -34,9 +34,10 @@ def test_values_are_kept_out_of_errors_and_logs_unless_echo_is_on(url: str) -> N
 @pytest.mark.parametrize("url", ["postgresql://h/d", "mysql://h/d"])
 def test_connections_of_a_server_are_tested_and_replaced(url: str) -> None:
     """A server may have gone away; a file cannot."""
-    server, file = options(url, pool_recycle=60).arguments, options("sqlite://").arguments
-    assert (server["pool_pre_ping"], server["pool_recycle"]) == (True, 60)
-    assert (file["pool_pre_ping"], file["pool_recycle"]) == (False, -1)
+    server, file = options(url, pool_recycle=60), options("sqlite://")
+    assert (server.ping, server.arguments["pool_recycle"]) == (True, 60)
+    assert (file.ping, file.arguments["pool_recycle"]) == (False, -1)
+    assert not options(url, pool_pre_ping=False).ping
 
 
 def test_sqlite_is_set_up_for_an_application() -> None:
@@ -129,7 +130,11 @@ def test_mysql_is_strict_in_utc_and_limited(url: str) -> None:
         " /*M!100101 , max_statement_time = 1.5 */"
         " /*!80000 , max_execution_time = 1500 */"
     )
-    assert got.arguments["connect_args"] == {"connect_timeout": 10, "charset": "utf8mb4"}
+    assert got.arguments["connect_args"] == {
+        "connect_timeout": 10,
+        "charset": "utf8mb4",
+        "autocommit": True,
+    }
     assert (got.single_writer, got.memory) == (False, None)
 
 

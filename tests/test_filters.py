@@ -87,55 +87,40 @@ OPERATOR_SQL: dict[str, tuple[str, Any, tuple[str, str, str]]] = {
     "startswith": (
         "name",
         "x%_/'",
-        (
-            f"(name LIKE '{PLAIN}' || '%' ESCAPE '/')",
-            f"(name LIKE '{PLAIN}' || '%' ESCAPE '/')",
-            f"(name LIKE concat('{PLAIN}', '%') ESCAPE '/')",
-        ),
+        (f"name LIKE '{PLAIN}%' ESCAPE '/'",) * 3,
     ),
     "endswith": (
         "name",
         "x%_/'",
-        (
-            f"(name LIKE '%' || '{PLAIN}' ESCAPE '/')",
-            f"(name LIKE '%' || '{PLAIN}' ESCAPE '/')",
-            f"(name LIKE concat('%', '{PLAIN}') ESCAPE '/')",
-        ),
+        (f"name LIKE '%{PLAIN}' ESCAPE '/'",) * 3,
     ),
     "contains": (
         "name",
         "x%_/'",
-        (
-            f"(name LIKE '%' || '{PLAIN}' || '%' ESCAPE '/')",
-            f"(name LIKE '%' || '{PLAIN}' || '%' ESCAPE '/')",
-            f"(name LIKE concat('%', '{PLAIN}', '%') ESCAPE '/')",
-        ),
+        (f"name LIKE '%{PLAIN}%' ESCAPE '/'",) * 3,
     ),
     "istartswith": (
         "name",
         "x%_/'",
         (
-            f"(name ILIKE '{PLAIN}' || '%' ESCAPE '/')",
-            f"(lower(name) LIKE lower('{PLAIN}') || '%' ESCAPE '/')",
-            f"(lower(name) LIKE concat(lower('{PLAIN}'), '%') ESCAPE '/')",
+            f"name ILIKE '{PLAIN}%' ESCAPE '/'",
+            *(f"lower(name) LIKE lower('{PLAIN}%') ESCAPE '/'",) * 2,
         ),
     ),
     "iendswith": (
         "name",
         "x%_/'",
         (
-            f"(name ILIKE '%' || '{PLAIN}' ESCAPE '/')",
-            f"(lower(name) LIKE '%' || lower('{PLAIN}') ESCAPE '/')",
-            f"(lower(name) LIKE concat('%', lower('{PLAIN}')) ESCAPE '/')",
+            f"name ILIKE '%{PLAIN}' ESCAPE '/'",
+            *(f"lower(name) LIKE lower('%{PLAIN}') ESCAPE '/'",) * 2,
         ),
     ),
     "icontains": (
         "name",
         "x%_/'",
         (
-            f"(name ILIKE '%' || '{PLAIN}' || '%' ESCAPE '/')",
-            f"(lower(name) LIKE '%' || lower('{PLAIN}') || '%' ESCAPE '/')",
-            f"(lower(name) LIKE concat('%', lower('{PLAIN}'), '%') ESCAPE '/')",
+            f"name ILIKE '%{PLAIN}%' ESCAPE '/'",
+            *(f"lower(name) LIKE lower('%{PLAIN}%') ESCAPE '/'",) * 2,
         ),
     ),
     "match": (

@@ -96,15 +96,6 @@ def test_an_unknown_field_is_refused_with_those_there_are(name: str) -> None:
     assert str(caught.value.hint).startswith("Fields are version, deleted_at, id, name, ")
 
 
-def test_a_field_that_is_not_allowed_is_as_if_it_were_not_there() -> None:
-    """What the response does not show cannot be learned by sorting."""
-    allowed = {"name", "shirt"}
-    assert order(Player, "name", allowed=allowed) == "name ASC, id"
-    with pytest.raises(SortError) as caught:
-        order(Player, "email", allowed=allowed)
-    assert caught.value.hint == "Fields are name, shirt."
-
-
 def test_a_field_without_an_order_is_refused() -> None:
     """PostgreSQL cannot sort by json; the others would sort by its text."""
     with pytest.raises(SortError, match="Club cannot be sorted by 'facts'") as caught:

@@ -6,21 +6,87 @@ Start at `create_engine`.
 import asyncio
 import sqlite3
 from collections.abc import Coroutine
+from time import monotonic
 from typing import Any
 
 from sqlalchemy import Connection, Dialect, ExceptionContext, event
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import PoolResetState
+from sqlalchemy.pool import PoolProxiedConnection, PoolResetState
 from sqlalchemy.util import await_only, greenlet_spawn
 
 from .drivers import is_read_only
 from .engines import EngineOptions
-from .errors import ConfigError, ConnectionLost, InvalidValue, QueryTimeout
+from .errors import ConfigError, ConnectionLost, InvalidValue, QueryTimeout, SQLModelKitError
 
 IMMEDIATE = "sqlmodelkit_immediate"
 """Execution option of an engine whose transactions take SQLite's write lock as they begin."""
 
+LIVENESS = "sqlmodelkit_liveness"
+"""Execution option of an engine: what is known of its connections, a `Liveness`."""
+
 _WAL_ATTEMPTS = 50
+_ALIVE_SECONDS = 0.5
+_USED, _CLEAN = "sqlmodelkit_used", "sqlmodelkit_clean"
+
+
+class Liveness:
+    """Tests pooled connections before they are used, and not more often than needed.
+
+    A connection that was in use just now is taken for alive, as in HikariCP (its
+    `aliveBypassWindowMs`): asking costs as much as reading a row. One whose socket is known to be
+    closed is not, and after a loss each connection is asked once.
+    """
+
+    def __init__(self, options: EngineOptions) -> None:
+        self._dialect: Dialect | None = None
+        self._ping = options.ping
+        self._doubted = 0.0
+        self.direct = options.direct
+        self.begins = options.explicit_begin
+
+    def bind(self, dialect: Dialect) -> None:
+        """Take the dialect that knows how to ask."""
+        self._dialect = dialect
+
+    def check(self, connection: Any, record: Any, proxy: Any) -> None:
+        """Refuse a dead connection as the pool hands it out, so that it makes another."""
+        if not self._ping or self._dialect is None:
+            return
+        driver = connection.driver_connection
+        if _closed(driver):
+            raise InvalidatePoolError
+        used = record.info.get(_USED)
+        if used is None or (hasattr(driver, "is_closed") and self._trusted(used)):
+            return
+        try:
+            self._dialect.do_ping(connection)
+        except Exception as error:
+            raise InvalidatePoolError from error
+
+    def _trusted(self, used: float) -> bool:
+        return used > self._doubted and monotonic() - used < _ALIVE_SECONDS
+
+    def returned(self, connection: Any, record: Any) -> None:
+        """Note when a connection was used last."""
+        record.info[_USED] = monotonic()
+
+    def doubt(self) -> None:
+        """Ask every connection that has been used before now."""
+        self._doubted = monotonic()
+
+    def untouched(self, held: PoolProxiedConnection) -> None:
+        """Note that a connection has no transaction to be rolled back."""
+        held.info[_CLEAN] = True
+
+    def dead(self, held: PoolProxiedConnection | None) -> bool:
+        """Tell whether a connection is known to be of no use."""
+        return held is None or _closed(held.driver_connection)
+
+
+def _closed(driver: Any) -> bool:
+    closed = getattr(driver, "is_closed", None)
+    return bool(closed()) if callable(closed) else False
 
 
 def create_engine(options: EngineOptions) -> AsyncEngine:
@@ -29,8 +95,11 @@ def create_engine(options: EngineOptions) -> AsyncEngine:
     Raises:
         ConfigError: The driver is not installed.
     """
+    liveness = Liveness(options)
     try:
-        engine = create_async_engine(options.url, **options.arguments)
+        engine = create_async_engine(
+            options.url, execution_options={LIVENESS: liveness}, **options.arguments
+        )
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"The driver {error.name!r} for {options.url.drivername} is not installed.",
@@ -41,11 +110,14 @@ def create_engine(options: EngineOptions) -> AsyncEngine:
     def connected(connection: Any, record: Any) -> None:
         connection.run_async(lambda driver: _prepare(driver, options))
 
+    liveness.bind(engine.dialect)
+    event.listen(engine.sync_engine, "checkout", liveness.check)
+    event.listen(engine.sync_engine, "checkin", liveness.returned)
     event.listen(engine.sync_engine, "do_connect", _connect)
     event.listen(engine.sync_engine, "handle_error", _failed)
     event.listen(engine.sync_engine, "reset", _reset)
-    if options.single_writer:
-        event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    if options.explicit_begin:
+        event.listen(engine.sync_engine, "begin", _begin)
     return engine
 
 
@@ -97,19 +169,30 @@ def _failed(context: ExceptionContext) -> None:
     if isinstance(original, TimeoutError):
         # The driver has given up on a server that is silent: the connection is of no use.
         context.is_disconnect = True
-        raise QueryTimeout from original
-    if isinstance(original, (OverflowError, UnicodeEncodeError)):
-        raise InvalidValue("A value does not fit the type of its column.") from original
+    ours = refusal(original)
+    if ours is not None:
+        raise ours from original
 
 
-def _begin_sqlite(connection: Connection) -> None:
+def refusal(error: BaseException) -> SQLModelKitError | None:
+    """Say what an error means that a driver raises before or without an answer of the server."""
+    if isinstance(error, TimeoutError):
+        return QueryTimeout()
+    if isinstance(error, OSError):
+        return ConnectionLost()
+    if isinstance(error, (OverflowError, UnicodeEncodeError)):
+        return InvalidValue("A value does not fit the type of its column.")
+    return None
+
+
+def _begin(connection: Connection) -> None:
     immediate = connection.get_execution_options().get(IMMEDIATE)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
 
 def _reset(connection: Any, record: Any, state: PoolResetState) -> None:
     """Roll back what was left open, and only that: a rollback after each commit is a round trip."""
-    if not state.asyncio_safe:
+    if record.info.pop(_CLEAN, False) or not state.asyncio_safe:
         return
     # SQLite keeps a transaction open whose COMMIT it refused; SQLAlchemy takes it for ended.
     refused = getattr(connection.driver_connection, "in_transaction", False)

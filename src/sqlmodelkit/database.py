@@ -1,4 +1,4 @@
-"""Where the data is: engines, sessions and units of work. Ring 4.
+"""Where the data is: engines, sessions and units of work. Ring 6.
 
 Start at `Database`. It composes `engines` (options), `sessions` and `drivers` (errors).
 """
@@ -20,6 +20,7 @@ from .errors import ConfigError
 from .events import Hook, listen
 from .sessions import AsyncSession, translating
 from .settings import DatabaseSettings
+from .units import UnitOfWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,27 @@ class Database:
         async with self._open(self._reader) as session:
             with translating():
                 yield session
+
+    @asynccontextmanager
+    async def unit(self, *, reading: bool = False) -> AsyncIterator[UnitOfWork]:
+        """Open a unit of work like `transaction`, whose session is opened when it is needed.
+
+        Args:
+            reading: Whether nothing that is read has to stay true until the end: then what is
+                read by response models stands alone, without a transaction.
+
+        Raises:
+            SQLModelKitError: A database error left the block, or the commit failed.
+            ConfigError: The database belongs to another event loop.
+        """
+        self._enter_loop()
+        unit = UnitOfWork(self._reader if reading else self.engine, reading=reading)
+        try:
+            with translating():
+                yield unit
+                await unit.commit()
+        finally:
+            await unit.close()
 
     async def ping(self) -> ServerInfo:
         """Ask the server for its version.

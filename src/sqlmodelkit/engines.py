@@ -47,6 +47,10 @@ class EngineOptions:
         on_connect: Statements for each new connection.
         single_writer: Whether writers queue for one connection of their own (SQLite).
         memory: The URI of an in-memory database, which lives while one connection is open.
+        ping: Whether a pooled connection is tested before it is used.
+        direct: Whether statements that stand alone may go straight to the driver.
+        explicit_begin: Whether a transaction begins by a statement of ours; where it does not,
+            the driver begins one with the first statement.
     """
 
     url: URL
@@ -54,6 +58,9 @@ class EngineOptions:
     on_connect: tuple[str, ...] = ()
     single_writer: bool = False
     memory: str | None = None
+    ping: bool = False
+    direct: bool = True
+    explicit_begin: bool = False
 
 
 def engine_options(settings: DatabaseSettings) -> EngineOptions:
@@ -76,7 +83,8 @@ def _pool(settings: DatabaseSettings) -> dict[str, Any]:
         "max_overflow": settings.max_overflow,
         "pool_timeout": settings.pool_timeout,
         "pool_recycle": settings.pool_recycle,
-        "pool_pre_ping": settings.pool_pre_ping,
+        # A listener tests it, less often and with fewer round trips.
+        "pool_pre_ping": False,
         # A listener rolls back what was left open.
         "pool_reset_on_return": None,
     }
@@ -98,12 +106,13 @@ def _sqlite(url: URL, settings: DatabaseSettings) -> EngineOptions:
     else:
         pragmas.append("PRAGMA journal_mode = WAL")
     arguments = _pool(settings) | {
-        "pool_pre_ping": False,
         "pool_recycle": -1,
         # Transactions begin where we say so, not where the driver guesses.
         "connect_args": {"isolation_level": None, "factory": _Connection},
     }
-    return EngineOptions(url, arguments, tuple(pragmas), single_writer=True, memory=memory)
+    return EngineOptions(
+        url, arguments, tuple(pragmas), single_writer=True, memory=memory, explicit_begin=True
+    )
 
 
 def _postgresql(url: URL, settings: DatabaseSettings) -> EngineOptions:
@@ -128,7 +137,14 @@ def _postgresql(url: URL, settings: DatabaseSettings) -> EngineOptions:
                 settings.idle_in_transaction_timeout
             ),
         }
-    return EngineOptions(url, _pool(settings) | {"connect_args": connect})
+    return EngineOptions(
+        url,
+        _pool(settings) | {"connect_args": connect},
+        ping=settings.pool_pre_ping,
+        # The driver prepares and runs a lone statement in two steps, and a transaction pooler may
+        # send them to two servers.
+        direct=settings.pooler == "none",
+    )
 
 
 def _mysql(url: URL, settings: DatabaseSettings) -> EngineOptions:
@@ -141,8 +157,19 @@ def _mysql(url: URL, settings: DatabaseSettings) -> EngineOptions:
         f" /*M!100101 , max_statement_time = {seconds:g} */"
         f" /*!80000 , max_execution_time = {milliseconds} */"
     )
-    connect = {"connect_timeout": max(1, round(settings.connect_timeout)), "charset": "utf8mb4"}
-    return EngineOptions(url, _pool(settings) | {"connect_args": connect}, (limits,))
+    connect = {
+        "connect_timeout": max(1, round(settings.connect_timeout)),
+        "charset": "utf8mb4",
+        # A statement that stands alone needs no COMMIT; transactions begin where we say so.
+        "autocommit": True,
+    }
+    return EngineOptions(
+        url,
+        _pool(settings) | {"connect_args": connect},
+        (limits,),
+        ping=settings.pool_pre_ping,
+        explicit_begin=True,
+    )
 
 
 def _milliseconds(seconds: float) -> str:

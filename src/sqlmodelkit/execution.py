@@ -1,19 +1,23 @@
-"""How a plan is run: its statements sent, and what comes back put together. Ring 4.
+"""How a plan is run: its statements sent, and what comes back put together. Ring 6.
 
-Start at `read_responses` and `read_json`.
+Start at `Reader`.
 """
 
-from collections.abc import Collection, Sequence
-from typing import Any, TypeVar, cast
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
-from sqlalchemy import Result, Select
+from sqlalchemy import ColumnElement, Select
 from sqlmodel import SQLModel
 
 from .columns import row_key
-from .filters import MAX_ITEMS
-from .plan import KEYS, Fetch, Groups, Plan, row_options
+from .plan import Collection as Children
+from .plan import Plan, row_options
+from .selection import Selection
 from .sessions import AsyncSession, translating
+from .statements import Compiled, Latest, compile_statement
+from .units import UnitOfWork
+from .wires import Wire
 
 P = TypeVar("P", bound=BaseModel)
 
@@ -21,74 +25,123 @@ Source = SQLModel | dict[str, Any]
 """What a response is made from: a table row, or its values."""
 
 
-async def read_rows(
-    session: AsyncSession, statement: Select[Any], model: type[SQLModel], load: Collection[str]
-) -> list[tuple[Any, Any]]:
-    """Read table rows with exactly the relations named; answer key and row of each."""
-    with translating():
-        result = await _execute(session, statement.options(*row_options(model, load)))
-        key = row_key(model)
-        return [(key(row), row) for row in result.scalars()]
+class Reader:
+    """Reads selections in a unit of work.
 
+    Attributes:
+        unit: The unit of work.
+        statements: What has been compiled before, by what tells statements apart.
+    """
 
-async def read_responses(
-    session: AsyncSession, statement: Select[Any], plan: Plan[P]
-) -> list[tuple[Any, P]]:
-    """Read response models; answer key and response of each row."""
-    with translating():
-        return [
-            (key, plan.build(source)) for key, source in await _sources(session, statement, plan)
-        ]
+    def __init__(self, unit: UnitOfWork, statements: Latest[Compiled]) -> None:
+        self.unit = unit
+        self.statements = statements
 
+    async def rows(
+        self, selection: Selection, load: Collection[str], *, lock: bool = False
+    ) -> list[tuple[Any, Any]]:
+        """Read table rows with exactly the relations named; answer key and row of each."""
+        model = selection.model
+        statement = selection.select().options(*row_options(model, load))
+        if lock:
+            # What was read before the lock was given may have changed since.
+            statement = statement.with_for_update(of=model).execution_options(
+                populate_existing=True
+            )
+        with translating():
+            return await _table_rows(self.unit.session, statement, selection)
 
-async def read_json(
-    session: AsyncSession, statement: Select[Any], plan: Plan[Any]
-) -> tuple[int, bytes]:
-    """Read responses as JSON; answer how many there are, and the array of them."""
-    with translating():
-        sources = await _sources(session, statement, plan)
-        return len(sources), plan.dump([source for _, source in sources])
+    async def responses(self, selection: Selection, plan: Plan[P]) -> list[tuple[Any, P]]:
+        """Read response models; answer key and response of each row."""
+        with translating():
+            return [(key, plan.build(item)) for key, item in await self._items(selection, plan)]
 
+    async def json(self, selection: Selection, plan: Plan[Any]) -> tuple[int, bytes]:
+        """Read responses as JSON; answer how many there are, and the array of them."""
+        with translating():
+            items = await self._items(selection, plan)
+            return len(items), plan.dump([item for _, item in items])
 
-async def _sources(
-    session: AsyncSession, statement: Select[Any], plan: Plan[Any]
-) -> Sequence[tuple[Any, Source]]:
-    if plan.path == "rows":
-        return await _fetch(session, plan.fetch, plan.fetch.select(statement))
-    # Rows of the plan are partly loaded: a session of their own keeps them, and what happens to
-    # be in the unit of work's session, apart. Closing it detaches them; all is loaded by then.
-    await session.flush()
-    connection = await session.connection()
-    async with AsyncSession(connection, join_transaction_mode="rollback_only") as reader:
-        result = await _execute(reader, statement.options(*plan.options))
-        key = row_key(plan.shape.model)
-        return [(key(row), row) for row in result.scalars()]
+    async def value(self, selection: Selection, column: ColumnElement[Any]) -> Any:
+        """Read one value in place of the rows; None when no row matches."""
+        with translating():
+            async with self.unit.wire(compiled=selection.key is not None) as wire:
+                rows = await self._fetch(
+                    wire,
+                    selection,
+                    (column,),
+                    lambda base: base.with_only_columns(column, maintain_column_froms=True),
+                    str(column),
+                )
+                return rows[0][0] if rows else None
 
+    async def _items(self, selection: Selection, plan: Plan[Any]) -> Sequence[tuple[Any, Source]]:
+        if plan.path == "objects":
+            # Rows of the plan are partly loaded: a session of their own keeps them, and what
+            # happens to be in the unit's session, apart. All is loaded when it closes.
+            async with self.unit.aside() as session:
+                statement = selection.select().options(*plan.options)
+                return await _table_rows(session, statement, selection)
+        fetch = plan.fetch
+        async with self.unit.wire(compiled=selection.key is not None) as wire:
+            groups = fetch.groups()
+            rows = await self._fetch(wire, selection, fetch.columns, fetch.select, plan.response)
+            items = [(fetch.key(row), fetch.build(row, groups)) for row in rows]
+            for children, lists in zip(fetch.collections, groups, strict=True):
+                await self._fill(wire, selection, children, lists)
+        return items
 
-async def _fetch(
-    session: AsyncSession, fetch: Fetch, statement: Select[Any]
-) -> list[tuple[Any, dict[str, Any]]]:
-    """Run a flat statement and those of its collections; answer key and values of each row."""
-    groups = fetch.groups()
-    rows = await _execute(session, statement)
-    items = [(fetch.key(row), fetch.build(row, groups)) for row in rows]
-    await _fill(session, fetch, groups)
-    return items
+    async def _fetch(
+        self,
+        wire: Wire,
+        selection: Selection,
+        columns: Sequence[Any],
+        build: Callable[[Select[Any]], Select[Any]],
+        name: object,
+    ) -> Sequence[Sequence[Any]]:
+        """Run what `build` makes of the selection; its form is compiled once, where it can be."""
+        if selection.key is None:
+            statement = selection.scope(build(selection.select()))
+            return await wire.fetch(statement, selection.values)
+        compiled = self.statements.get(
+            (wire.dialect, name, selection.key),
+            lambda: compile_statement(
+                selection.scope(build(selection.select())), wire.dialect, columns
+            ),
+        )
+        return await wire.fetch(compiled, selection.values)
 
-
-async def _fill(session: AsyncSession, fetch: Fetch, groups: Groups) -> None:
-    for collection, lists in zip(fetch.collections, groups, strict=True):
-        inner = collection.fetch.groups()
+    async def _fill(
+        self, wire: Wire, selection: Selection, children: Children, lists: dict[Any, Any]
+    ) -> None:
+        """Read the collections of many parents, and those below them."""
+        inner = children.fetch.groups()
         keys = list(lists)
-        for start in range(0, len(keys), MAX_ITEMS):
-            part = {KEYS: keys[start : start + MAX_ITEMS]}
-            collection.fill(await _execute(session, collection.statement, part), lists, inner)
-        await _fill(session, collection.fetch, inner)
+        while keys:
+            size = children.size(len(keys), wire.dialect.name)
+            part = keys[: size or None]
+            keys = keys[len(part) :]
+            compiled = self._children(wire, selection, children, size)
+            children.fill(await wire.fetch(compiled, children.values(part, size)), lists, inner)
+        for further, further_lists in zip(children.fetch.collections, inner, strict=True):
+            await self._fill(wire, selection, further, further_lists)
+
+    def _children(
+        self, wire: Wire, selection: Selection, children: Children, size: int
+    ) -> Compiled:
+        return self.statements.get(
+            (wire.dialect, children, size, selection.include_deleted),
+            lambda: compile_statement(
+                selection.scope(children.select(size)), wire.dialect, children.columns
+            ),
+        )
 
 
-async def _execute(
-    session: AsyncSession, statement: Select[Any], parameters: dict[str, Any] | None = None
-) -> Result[Any]:
+async def _table_rows(
+    session: AsyncSession, statement: Select[Any], selection: Selection
+) -> list[tuple[Any, Any]]:
     # SQLModel's `exec` is typed for its own select; for SQLAlchemy's it answers a Result.
-    result: Any = await session.exec(cast("Any", statement), params=parameters)
-    return cast("Result[Any]", result)
+    loose: Any = statement
+    result: Any = await session.exec(loose, params=selection.values)
+    key = row_key(selection.model)
+    return [(key(row), row) for row in result.scalars()]

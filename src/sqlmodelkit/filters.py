@@ -1,11 +1,12 @@
 """Which rows: one grammar of conditions, compiled to WHERE. Ring 2.
 
 `age__gte=20` is a field, two underscores and an operator; without an operator it means equality;
-`team__name__ilike="a%"` goes along a relation. Start at `where` and `compile_filters`.
+`team__name__ilike="a%"` goes along a relation. Start at `where` and `check_filters`.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 from pydantic import ValidationError
@@ -17,6 +18,7 @@ from sqlalchemy import (
     Enum,
     LargeBinary,
     and_,
+    bindparam,
     false,
     or_,
     true,
@@ -32,17 +34,20 @@ MAX_CONDITIONS = 50
 MAX_ITEMS = 500
 MAX_DEPTH = 3
 
+_ESCAPE = "/"
+
 Takes = Literal["value", "text", "list", "pair", "null"]
 """What an operator compares with: a value of the field, a text, a list, two values, or NULL."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """A comparison: what it takes and how it is written in SQL."""
+    """A comparison: what it takes, how it is written in SQL, and the pattern made of a text."""
 
     name: str
     takes: Takes
     build: Callable[[Any, Any], ColumnElement[bool]]
+    pattern: Callable[[str], str] = str
 
 
 def _in(column: Any, values: Any) -> ColumnElement[bool]:
@@ -51,6 +56,23 @@ def _in(column: Any, values: Any) -> ColumnElement[bool]:
 
 def _not_in(column: Any, values: Any) -> ColumnElement[bool]:
     return column.not_in(values) if values else true()
+
+
+def _like(column: Any, pattern: Any) -> ColumnElement[bool]:
+    matches: ColumnElement[bool] = column.like(pattern, escape=_ESCAPE)
+    return matches
+
+
+def _ilike(column: Any, pattern: Any) -> ColumnElement[bool]:
+    matches: ColumnElement[bool] = column.ilike(pattern, escape=_ESCAPE)
+    return matches
+
+
+def _literal(text: str) -> str:
+    """Return a text as a pattern that matches just that text."""
+    for special in (_ESCAPE, "%", "_"):
+        text = text.replace(special, _ESCAPE + special)
+    return text
 
 
 _OPERATORS = (
@@ -69,12 +91,12 @@ _OPERATORS = (
     Operator("not_like", "text", lambda column, text: column.not_like(text, escape="\\")),
     Operator("ilike", "text", lambda column, text: column.ilike(text, escape="\\")),
     Operator("not_ilike", "text", lambda column, text: column.not_ilike(text, escape="\\")),
-    Operator("startswith", "text", lambda column, text: column.startswith(text, autoescape=True)),
-    Operator("endswith", "text", lambda column, text: column.endswith(text, autoescape=True)),
-    Operator("contains", "text", lambda column, text: column.contains(text, autoescape=True)),
-    Operator("istartswith", "text", lambda column, text: column.istartswith(text, autoescape=True)),
-    Operator("iendswith", "text", lambda column, text: column.iendswith(text, autoescape=True)),
-    Operator("icontains", "text", lambda column, text: column.icontains(text, autoescape=True)),
+    Operator("startswith", "text", _like, lambda text: f"{_literal(text)}%"),
+    Operator("endswith", "text", _like, lambda text: f"%{_literal(text)}"),
+    Operator("contains", "text", _like, lambda text: f"%{_literal(text)}%"),
+    Operator("istartswith", "text", _ilike, lambda text: f"{_literal(text)}%"),
+    Operator("iendswith", "text", _ilike, lambda text: f"%{_literal(text)}"),
+    Operator("icontains", "text", _ilike, lambda text: f"%{_literal(text)}%"),
     Operator("match", "text", lambda column, text: column.match(text)),
 )
 OPERATORS: Mapping[str, Operator] = {operator.name: operator for operator in _OPERATORS}
@@ -145,13 +167,36 @@ def not_(*filters: Filter) -> Where:
     return Where(parts=filters, negated=True)
 
 
-def compile_filters(
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Filters whose fields, operators and values have been found right.
+
+    Attributes:
+        key: The same for filters that differ in their values only, and so share their SQL; None
+            where an SQLAlchemy expression is among them.
+        values: The values to be sent, by parameter.
+    """
+
+    key: Hashable
+    values: dict[str, Any]
+    parts: tuple["_Part", ...]
+
+    def expressions(self, *, inline: bool = False) -> list[ColumnElement[bool]]:
+        """Return them as SQLAlchemy expressions, to be joined by AND.
+
+        Args:
+            inline: Whether the values are part of the expressions, and not only their parameters.
+        """
+        return [_expression(part, inline=inline) for part in self.parts]
+
+
+def check_filters(
     model: type[SQLModel],
     *filters: Filter,
     conditions: Mapping[str, Any] | None = None,
     dialect: str = "postgresql",
-) -> list[ColumnElement[bool]]:
-    """Turn filters into SQLAlchemy expressions, to be joined by AND.
+) -> Checked:
+    """Check filters, and part their values from their form.
 
     Args:
         model: The table model that the fields belong to.
@@ -163,10 +208,28 @@ def compile_filters(
         FilterError: A field or operator is unknown, or a value does not fit it. Nothing unknown
             is ever left out: a condition less would be a wider answer, or a wider delete.
     """
-    if count_conditions(filters) + len(conditions or ()) > MAX_CONDITIONS:
-        raise FilterError(f"There are more than {MAX_CONDITIONS} conditions.")
     everything = [*filters, *([where(**conditions)] if conditions else [])]
-    return [_compile(model, part, dialect) for part in everything]
+    if count_conditions(everything) > MAX_CONDITIONS:
+        raise FilterError(f"There are more than {MAX_CONDITIONS} conditions.")
+    checker = _Checker(dialect)
+    parts = tuple(checker.check(model, part) for part in everything)
+    key = None if checker.opaque else tuple(part.key for part in parts)
+    return Checked(key, checker.values, parts)
+
+
+def compile_filters(
+    model: type[SQLModel],
+    *filters: Filter,
+    conditions: Mapping[str, Any] | None = None,
+    dialect: str = "postgresql",
+) -> list[ColumnElement[bool]]:
+    """Turn filters into SQLAlchemy expressions with their values, to be joined by AND.
+
+    Raises:
+        FilterError: As `check_filters`, whose arguments these are.
+    """
+    checked = check_filters(model, *filters, conditions=conditions, dialect=dialect)
+    return checked.expressions(inline=True)
 
 
 def count_conditions(filters: Collection[Filter]) -> int:
@@ -177,45 +240,129 @@ def count_conditions(filters: Collection[Filter]) -> int:
     )
 
 
-def _compile(model: type[SQLModel], part: Filter, dialect: str) -> ColumnElement[bool]:
-    if isinstance(part, ColumnElement):
-        return part
-    if not isinstance(part, Where):
-        raise FilterError(
-            f"{part!r} is not a filter.",
-            hint="Pass field=value, where(...), or an SQLAlchemy expression.",
-        )
-    compiled = [_compile(model, inner, dialect) for inner in part.parts]
-    compiled += [_condition(model, name, value, dialect) for name, value in part.conditions]
-    joined = or_(false(), *compiled) if part.any else and_(true(), *compiled)
-    return sql_not(joined) if part.negated else joined
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A group of conditions, a condition, or an expression, and what tells its SQL from others."""
+
+    key: Hashable
+    source: "_Group | _Comparison | ColumnElement[bool]"
 
 
-def _condition(model: type[SQLModel], name: str, value: Any, dialect: str) -> ColumnElement[bool]:
+@dataclass(frozen=True, slots=True)
+class _Group:
+    parts: tuple[_Part, ...]
+    any: bool
+    negated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Comparison:
+    """A comparison with parameters, by name, or with a value that is part of the SQL."""
+
+    compared: "_Compared"
+    value: Any
+    names: tuple[str, ...]
+
+
+class _Checker:
+    """Checks filters one after the other and numbers their values."""
+
+    def __init__(self, dialect: str) -> None:
+        self.dialect = dialect
+        self.values: dict[str, Any] = {}
+        self.opaque = False
+
+    def check(self, model: type[SQLModel], part: Filter) -> _Part:
+        if isinstance(part, ColumnElement):
+            self.opaque = True
+            return _Part(None, part)
+        if not isinstance(part, Where):
+            raise FilterError(
+                f"{part!r} is not a filter.",
+                hint="Pass field=value, where(...), or an SQLAlchemy expression.",
+            )
+        parts = [self.check(model, inner) for inner in part.parts]
+        parts += [self.compare(model, name, value) for name, value in part.conditions]
+        key = (part.any, part.negated, *(inner.key for inner in parts))
+        return _Part(key, _Group(tuple(parts), part.any, part.negated))
+
+    def compare(self, model: type[SQLModel], label: str, value: Any) -> _Part:
+        compared = _find(model, label)
+        prepared = _prepare(compared, value, self.dialect)
+        many = compared.operator.takes in ("list", "pair")
+        if prepared is None or isinstance(prepared, bool) or compared.operator.takes == "null":
+            # NULL, TRUE and FALSE stand in the SQL itself.
+            return _Part((label, repr(prepared)), _Comparison(compared, prepared, ()))
+        values = prepared if many else [prepared]
+        names = tuple(f"filter_{len(self.values) + number}" for number in range(len(values)))
+        self.values.update(zip(names, values, strict=True))
+        return _Part((label, len(names)), _Comparison(compared, prepared, names))
+
+
+def _expression(part: _Part, *, inline: bool) -> ColumnElement[bool]:
+    source = part.source
+    if isinstance(source, ColumnElement):
+        return source
+    if isinstance(source, _Comparison):
+        return _comparison(source, inline=inline)
+    parts = [_expression(inner, inline=inline) for inner in source.parts]
+    joined = or_(false(), *parts) if source.any else and_(true(), *parts)
+    return sql_not(joined) if source.negated else joined
+
+
+def _comparison(source: _Comparison, *, inline: bool) -> ColumnElement[bool]:
+    compared, operator = source.compared, source.compared.operator
+    column = getattr(compared.model, compared.name)
+    many = operator.takes in ("list", "pair")
+    value = source.value
+    if source.names:
+        values = value if many else [value]
+        parameters = [
+            bindparam(name, sent if inline else None, type_=column.type, unique=inline)
+            for name, sent in zip(source.names, values, strict=True)
+        ]
+        value = parameters if many else parameters[0]
+    condition = operator.build(column, value)
+    for relation, is_many in reversed(compared.along):
+        condition = relation.any(condition) if is_many else relation.has(condition)
+    return condition
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """What a value is compared with: the attribute, how, along which relations, and its name."""
+
+    model: type[SQLModel]
+    name: str
+    operator: Operator
+    label: str
+    along: tuple[tuple[QueryableAttribute[Any], bool], ...] = ()
+
+
+@lru_cache(maxsize=2048)
+def _find(model: type[SQLModel], label: str) -> _Compared:
     along: list[tuple[QueryableAttribute[Any], bool]] = []
-    rest = name
+    rest = label
     while True:
         columns, relations = columns_of(model), relations_of(model)
         path, operator = _split(rest, columns, relations)
         if operator is None:
-            raise _unknown(model, rest, name)
+            raise _unknown(model, rest, label)
         if path in columns:
             break
         if len(along) == MAX_DEPTH:
-            raise FilterError(f"{name} goes along more than {MAX_DEPTH} relations.", fields=[name])
+            raise FilterError(
+                f"{label} goes along more than {MAX_DEPTH} relations.", fields=[label]
+            )
         along.append((getattr(model, path), bool(relations[path].uselist)))
         model, rest = relations[path].mapper.class_, rest[len(path) + 2 :]
     if operator.name not in operators_of(columns[path]):
         raise FilterError(
-            f"{name}: {path} cannot be compared by {operator.name}.",
+            f"{label}: {path} cannot be compared by {operator.name}.",
             hint=f"It can by {', '.join(operators_of(columns[path]))}.",
-            fields=[name],
+            fields=[label],
         )
-    compared = _Compared(model, path, operator, name)
-    condition = operator.build(getattr(model, path), _prepare(compared, value, dialect))
-    for relation, many in reversed(along):
-        condition = relation.any(condition) if many else relation.has(condition)
-    return condition
+    return _Compared(model, path, operator, label, tuple(along))
 
 
 def _split(
@@ -255,16 +402,6 @@ def _unknown(model: type[SQLModel], rest: str, name: str) -> FilterError:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Compared:
-    """What a value is compared with: the attribute, how, and what the caller called it."""
-
-    model: type[SQLModel]
-    name: str
-    operator: Operator
-    label: str
-
-
 def _prepare(compared: _Compared, value: Any, dialect: str) -> Any:
     """Give a value the type of its column, or refuse it."""
     match compared.operator.takes:
@@ -297,7 +434,7 @@ def _prepare_text(compared: _Compared, value: Any, dialect: str) -> str:
     reason = incomparable(column, value)
     if reason is not None:
         raise _wrong(label, value, reason)
-    return value
+    return compared.operator.pattern(value)
 
 
 def _prepare_many(compared: _Compared, value: Any) -> list[Any]:

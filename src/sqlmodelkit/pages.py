@@ -3,7 +3,8 @@
 Start at `Page` and `order_by`.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -36,12 +37,34 @@ class Page(BaseModel, Generic[T]):
     offset: int = Field(description="Matching rows before this page.")
 
 
+@lru_cache(maxsize=1024)
+def sort_fields(model: type[SQLModel], sort: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    """Check a sort such as `-price,name`, and return its parts.
+
+    Args:
+        model: The table model.
+        sort: Field names, `-` before those that descend; a tuple, or one text with commas.
+
+    Raises:
+        SortError: A field is unknown or named twice.
+    """
+    names = _sort_names(sort)
+    choice = [name for name, column in columns_of(model).items() if sortable(column)]
+    fields = [name.removeprefix("-") for name in names]
+    for field in fields:
+        if field not in choice:
+            raise SortError(
+                f"{model.__name__} cannot be sorted by {field!r}.",
+                hint=f"Fields are {', '.join(choice)}.",
+                fields=[field],
+            )
+        if fields.count(field) > 1:
+            raise SortError(f"The sort names {field!r} twice.", fields=[field])
+    return tuple(names)
+
+
 def order_by(
-    model: type[SQLModel],
-    sort: str | Sequence[str] | None,
-    *,
-    allowed: Collection[str] | None = None,
-    dialect: str = "postgresql",
+    model: type[SQLModel], sort: str | Sequence[str] | None, *, dialect: str = "postgresql"
 ) -> list[Any]:
     """Turn `-price,name` into ORDER BY expressions that end in the key.
 
@@ -51,38 +74,26 @@ def order_by(
     Args:
         model: The table model.
         sort: Field names, `-` before those that descend; a list, or one text with commas.
-        allowed: The fields that may be named; left out, every column.
         dialect: The database's name.
 
     Raises:
-        SortError: A field is unknown, not allowed, or named twice.
+        SortError: A field is unknown or named twice.
     """
-    names = _sort_names(sort)
+    names = sort_fields(model, sort if sort is None or isinstance(sort, str) else tuple(sort))
     known = columns_of(model)
-    choice = [
-        name
-        for name, column in known.items()
-        if sortable(column) and (allowed is None or name in allowed)
-    ]
     expressions: list[Any] = []
-    seen: set[str] = set()
     for name in names:
         field = name.removeprefix("-")
-        if field not in choice:
-            raise SortError(
-                f"{model.__name__} cannot be sorted by {field!r}.",
-                hint=f"Fields are {', '.join(choice)}.",
-                fields=[field],
-            )
-        if field in seen:
-            raise SortError(f"The sort names {field!r} twice.", fields=[field])
-        seen.add(field)
         expressions += _direction(
             getattr(model, field),
             descending=name.startswith("-"),
             nulls=bool(known[field].nullable) and dialect != "postgresql",
         )
-    return [*expressions, *(getattr(model, name) for name in key_of(model) if name not in seen)]
+    sorted_by = {name.removeprefix("-") for name in names}
+    return [
+        *expressions,
+        *(getattr(model, name) for name in key_of(model) if name not in sorted_by),
+    ]
 
 
 def sortable(column: Column[Any]) -> bool:

@@ -1,4 +1,4 @@
-"""How rows are read: the verbs that change nothing. Ring 5.
+"""How rows are read: the verbs that change nothing. Ring 7.
 
 Start at `Reads`, which `service.ServiceBase` adds the writing verbs to.
 """
@@ -7,16 +7,19 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any, ClassVar, Generic, TypeVar, overload
 
 from pydantic import BaseModel
-from sqlalchemy import Select, func, literal, select, tuple_
+from sqlalchemy import func, literal_column, tuple_
 from sqlmodel import SQLModel
 
 from .columns import key_of, key_values
 from .errors import MultipleFound, NotFound, PageError
-from .execution import read_json, read_responses, read_rows
-from .filters import MAX_ITEMS, Filter, compile_filters
-from .pages import DEFAULT_LIMIT, Count, Page, check_page, order_by
+from .execution import Reader
+from .filters import MAX_ITEMS, Filter, where
+from .pages import DEFAULT_LIMIT, Count, Page, check_page
 from .plan import Plan
-from .sessions import INCLUDE_DELETED, AsyncSession, translating
+from .selection import Selection
+from .sessions import AsyncSession
+from .statements import Compiled, Latest
+from .units import UnitOfWork
 
 ModelT = TypeVar("ModelT", bound=SQLModel)
 P = TypeVar("P", bound=BaseModel)
@@ -36,14 +39,23 @@ class Reads(Generic[ModelT]):
 
     model: ClassVar[type[Any]]
     _plans: ClassVar[dict[type[BaseModel], Plan[Any]]] = {}
+    _statements: ClassVar[Latest[Compiled]] = Latest()
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         cls._plans = {}
+        cls._statements = Latest()
 
-    def __init__(self, session: AsyncSession) -> None:
-        """Bind the service to the unit of work that `session` belongs to."""
-        self.session = session
+    def __init__(self, session: AsyncSession | UnitOfWork) -> None:
+        """Bind the service to a unit of work, or to the one that `session` belongs to."""
+        unit = session if isinstance(session, UnitOfWork) else UnitOfWork.of(session)
+        self._unit = unit
+        self._reader = Reader(unit, self._statements)
+
+    @property
+    def session(self) -> AsyncSession:
+        """The session of the unit of work."""
+        return self._unit.session
 
     @overload
     async def get(
@@ -78,13 +90,11 @@ class Reads(Generic[ModelT]):
         Raises:
             NotFound: There is none.
         """
-        statement = self._select((), key_values(self.model, key), include_deleted)
+        selection = self._select((), key_values(self.model, key), include_deleted)
         if lock:
-            # What was read before the lock was given may have changed since.
-            statement = statement.with_for_update(of=self.model).execution_options(
-                populate_existing=True
-            )
-        found = await self._read(statement, load, into)
+            found = await self._reader.rows(selection, load, lock=True)
+        else:
+            found = await self._read(selection, load, into)
         if not found:
             raise self._not_found(key)
         return found[0][1]
@@ -115,8 +125,8 @@ class Reads(Generic[ModelT]):
             MultipleFound: Several rows match.
             FilterError: A field or operator is unknown, or a value does not fit.
         """
-        statement = self._select(filters, conditions, include_deleted).limit(2)
-        found = await self._read(statement, load, into)
+        selection = self._select(filters, conditions, include_deleted).cut(2)
+        found = await self._read(selection, load, into)
         if len(found) > 1:
             raise MultipleFound(
                 f"Several rows of {self.model.__name__} match where one was expected.",
@@ -146,7 +156,8 @@ class Reads(Generic[ModelT]):
         Raises:
             NotFound: One of them is missing; the error names the missing keys.
         """
-        columns = [getattr(self.model, name) for name in key_of(self.model)]
+        names = key_of(self.model)
+        columns = [getattr(self.model, name) for name in names]
         single = len(columns) == 1
         parts = [tuple(key_values(self.model, key).values()) for key in keys]
         asked: list[Any] = [part[0] for part in parts] if single else list(parts)
@@ -154,9 +165,9 @@ class Reads(Generic[ModelT]):
         distinct = list(dict.fromkeys(asked))
         for start in range(0, len(distinct), MAX_ITEMS):
             part = distinct[start : start + MAX_ITEMS]
-            matches = columns[0].in_(part) if single else tuple_(*columns).in_(part)
-            statement = self._select((matches,), {}, include_deleted)
-            rows.update(await self._read(statement, load, into))
+            matches = where(**{f"{names[0]}__in": part}) if single else tuple_(*columns).in_(part)
+            selection = self._select((matches,), {}, include_deleted)
+            rows.update(await self._read(selection, load, into))
         missing = [key for key in distinct if key not in rows]
         if missing:
             raise self._not_found(missing[0] if len(missing) == 1 else missing)
@@ -202,9 +213,9 @@ class Reads(Generic[ModelT]):
         """
         if limit is not None:
             check_page(limit, 0, max_limit=MAX_ROWS)
-        statement = self._select(filters, conditions, include_deleted)
-        statement = statement.order_by(*self._order(sort)).limit(limit or MAX_ROWS + 1)
-        found = await self._read(statement, load, into)
+        selection = self._select(filters, conditions, include_deleted)
+        selection = selection.ordered(sort).cut(limit or MAX_ROWS + 1)
+        found = await self._read(selection, load, into)
         if limit is None and len(found) > MAX_ROWS:
             raise PageError(
                 f"More than {MAX_ROWS} rows of {self.model.__name__} match.",
@@ -267,10 +278,10 @@ class Reads(Generic[ModelT]):
             FilterError: A field or operator is unknown, or a value does not fit.
             SortError: A field cannot be sorted by.
         """
-        statement = self._select(filters, conditions, include_deleted)
-        part = self._part(statement, sort, limit, offset)
+        selection = self._select(filters, conditions, include_deleted)
+        part = _part(selection, sort, limit, offset)
         items = [result for _, result in await self._read(part, load, into)]
-        total = await self._total(statement, len(items), limit, offset, count)
+        total = await self._total(selection, len(items), part, count)
         return Page[Any].model_construct(items=items, total=total, limit=limit, offset=offset)
 
     async def get_json(
@@ -281,8 +292,8 @@ class Reads(Generic[ModelT]):
         Raises:
             NotFound: There is none.
         """
-        statement = self._select((), key_values(self.model, key), include_deleted)
-        number, array = await read_json(self.session, statement, self.plan(into))
+        selection = self._select((), key_values(self.model, key), include_deleted)
+        number, array = await self._reader.json(selection, self.plan(into))
         if number == 0:
             raise self._not_found(key)
         return array[1:-1]
@@ -303,10 +314,10 @@ class Reads(Generic[ModelT]):
         Raises:
             PageError, FilterError, SortError: As `page`.
         """
-        statement = self._select(filters, conditions, include_deleted)
-        part = self._part(statement, sort, limit, offset)
-        number, items = await read_json(self.session, part, self.plan(into))
-        total = await self._total(statement, number, limit, offset, count)
+        selection = self._select(filters, conditions, include_deleted)
+        part = _part(selection, sort, limit, offset)
+        number, items = await self._reader.json(part, self.plan(into))
+        total = await self._total(selection, number, part, count)
         counted = b"null" if total is None else b"%d" % total
         return b'{"items":%b,"total":%b,"limit":%d,"offset":%d}' % (items, counted, limit, offset)
 
@@ -318,8 +329,8 @@ class Reads(Generic[ModelT]):
         Raises:
             FilterError: A field or operator is unknown, or a value does not fit.
         """
-        statement = self._select(filters, conditions, include_deleted)
-        return int(await self._scalar(statement, func.count()))
+        selection = self._select(filters, conditions, include_deleted)
+        return int(await self._reader.value(selection, func.count()))
 
     async def exists(
         self, *filters: Filter, include_deleted: bool = False, **conditions: Any
@@ -329,60 +340,38 @@ class Reads(Generic[ModelT]):
         Raises:
             FilterError: A field or operator is unknown, or a value does not fit.
         """
-        statement = self._select(filters, conditions, include_deleted).limit(1)
-        return await self._scalar(statement, literal(1)) is not None
+        selection = self._select(filters, conditions, include_deleted).cut(1)
+        return await self._reader.value(selection, literal_column("1")) is not None
 
     async def _total(
-        self, statement: Select[Any], number: int, limit: int, offset: int, count: Count
+        self, selection: Selection, number: int, part: Selection, count: Count
     ) -> int | None:
-        if count == "none":
+        if count == "none" or part.part is None:
             return None
+        limit, offset = part.part
         if number < limit and (number or offset == 0):
             # A page that is not full ends at the last row: that is the number.
             return offset + number
-        return int(await self._scalar(statement, func.count()))
-
-    async def _scalar(self, statement: Select[Any], column: Any) -> Any:
-        """Select one value in place of the rows."""
-        with translating():
-            return await self.session.scalar(
-                statement.with_only_columns(column, maintain_column_froms=True)
-            )
+        return int(await self._reader.value(selection, func.count()))
 
     def _select(
         self, filters: Sequence[Filter], conditions: dict[str, Any], include_deleted: bool
-    ) -> Select[Any]:
-        expressions = compile_filters(
-            self.model, *filters, conditions=conditions, dialect=self._dialect
+    ) -> Selection:
+        return Selection.of(
+            self.model,
+            filters,
+            conditions,
+            dialect=self._unit.dialect,
+            include_deleted=include_deleted,
         )
-        statement = select(self.model).where(*expressions)
-        if include_deleted:
-            statement = statement.execution_options(**{INCLUDE_DELETED: True})
-        return statement
-
-    def _part(
-        self, statement: Select[Any], sort: str | Sequence[str] | None, limit: int, offset: int
-    ) -> Select[Any]:
-        check_page(limit, offset, max_limit=MAX_ROWS)
-        return statement.order_by(*self._order(sort)).limit(limit).offset(offset)
-
-    def _order(self, sort: str | Sequence[str] | None) -> list[Any]:
-        return order_by(self.model, sort, dialect=self._dialect)
-
-    @property
-    def _dialect(self) -> str:
-        return self.session.get_bind().dialect.name
 
     async def _read(
-        self,
-        statement: Select[Any],
-        load: Collection[str],
-        into: type[BaseModel] | None,
+        self, selection: Selection, load: Collection[str], into: type[BaseModel] | None
     ) -> list[tuple[Any, Any]]:
-        """Run a select; answer key and result of each row."""
+        """Read a selection; answer key and result of each row."""
         if into is None:
-            return await read_rows(self.session, statement, self.model, load)
-        return await read_responses(self.session, statement, self.plan(into))
+            return await self._reader.rows(selection, load)
+        return await self._reader.responses(selection, self.plan(into))
 
     @classmethod
     def plan(cls, response: type[P]) -> Plan[P]:
@@ -401,3 +390,10 @@ class Reads(Generic[ModelT]):
         name = cls.model.__name__
         shown = ", ".join(map(str, key)) if isinstance(key, (tuple, list)) else key
         return NotFound(f"There is no {name} with the key {shown}.", model=name, key=key)
+
+
+def _part(
+    selection: Selection, sort: str | Sequence[str] | None, limit: int, offset: int
+) -> Selection:
+    check_page(limit, offset, max_limit=MAX_ROWS)
+    return selection.ordered(sort).cut(limit, offset)

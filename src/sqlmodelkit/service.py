@@ -1,4 +1,4 @@
-"""How rows are used and changed: the CRUD verbs over one table, in a unit of work. Ring 6.
+"""How rows are used and changed: the CRUD verbs over one table, in a unit of work. Ring 8.
 
 Start at `ServiceBase`. Services flush, so that keys, defaults and refusals of the database appear
 at the call; they never commit: the unit of work does.
@@ -250,7 +250,7 @@ class ServiceBase(Reads[ModelT], Generic[ModelT, CreateT, UpdateT]):
     async def _write(self, key: Any, statement: Any) -> None:
         """Run an UPDATE or DELETE of the row with this key."""
         matches = compile_filters(
-            self.model, conditions=key_values(self.model, key), dialect=self._dialect
+            self.model, conditions=key_values(self.model, key), dialect=self._unit.dialect
         )
         with translating():
             result = await self.session.exec(statement.where(*matches))

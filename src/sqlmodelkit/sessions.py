@@ -27,7 +27,7 @@ def _live(model: type[Any]) -> ColumnElement[bool]:
     return true() if column is None else column.is_(None)
 
 
-_ONLY_LIVE = with_loader_criteria(
+ONLY_LIVE = with_loader_criteria(
     SoftDelete, _live, include_aliases=True, track_closure_variables=False
 )
 
@@ -83,7 +83,21 @@ def _guard(state: ORMExecuteState) -> None:
             names = sorted(getattr(options, "_only_load_props", None) or ())
             raise _expired(mapper.class_.__name__ if mapper else None, names)
     if state.is_orm_statement and not state.execution_options.get(INCLUDE_DELETED):
-        state.statement = state.statement.options(_ONLY_LIVE)
+        state.statement = state.statement.options(ONLY_LIVE)
+
+
+# A session that does nothing: it shows which listeners all sessions have.
+_ANY_SESSION: Any = _Session()
+_OWN_LISTENERS = len(_ANY_SESSION.dispatch.do_orm_execute)
+_OVERSEERS = ("before_flush", "after_flush", "after_begin", "before_commit", "after_commit")
+
+
+def overseen() -> bool:
+    """Tell whether an application listens to all sessions: then every statement needs one."""
+    dispatch = _ANY_SESSION.dispatch
+    return len(dispatch.do_orm_execute) > _OWN_LISTENERS or any(
+        getattr(dispatch, name) for name in _OVERSEERS
+    )
 
 
 def _not_loaded(model: str, field: str | None) -> NotLoaded:

@@ -1,4 +1,4 @@
-"""The FastAPI edge: dependencies, routers, error answers and health. Ring 7.
+"""The FastAPI edge: dependencies, routers, error answers and health. Ring 9.
 
 Start at `install`.
 """

@@ -10,6 +10,7 @@ from sqlmodelkit.database import Database
 from sqlmodelkit.errors import ConfigError
 from sqlmodelkit.service import ServiceBase
 from sqlmodelkit.sessions import AsyncSession
+from sqlmodelkit.units import UnitOfWork
 
 S = TypeVar("S", bound=ServiceBase[Any, Any, Any])
 
@@ -34,19 +35,27 @@ def database_of(connection: HTTPConnection) -> Database:
     return db
 
 
-async def unit_of_work(connection: HTTPConnection) -> AsyncIterator[AsyncSession]:
-    """Yield the session of this request; it commits before the response is sent."""
+async def unit_of_work(connection: HTTPConnection) -> AsyncIterator[UnitOfWork]:
+    """Yield the unit of work of this request; it commits before the response is sent."""
     reading = connection.scope.get("method") in READING
-    async with database_of(connection).transaction(immediate=not reading) as session:
-        yield session
+    async with database_of(connection).unit(reading=reading) as unit:
+        yield unit
 
 
-SessionDep = Annotated[AsyncSession, Depends(unit_of_work, scope="function")]
-"""The session of the request: committed after the endpoint and before the response is sent.
+UnitDep = Annotated[UnitOfWork, Depends(unit_of_work, scope="function")]
+"""The unit of work of the request: committed after the endpoint and before the response is sent.
 
 The scope matters: with FastAPI's default the commit would come after the response, and one that
 fails would be a success for the client.
 """
+
+
+async def _session(unit: UnitDep) -> AsyncSession:
+    return unit.session
+
+
+SessionDep = Annotated[AsyncSession, Depends(_session, scope="function")]
+"""The session of the request's unit of work."""
 
 
 def service(service_class: type[ServiceBase[Any, Any, Any]]) -> Any:
@@ -63,8 +72,8 @@ def service(service_class: type[ServiceBase[Any, Any, Any]]) -> Any:
     return Depends(_provider(service_class), scope="function")
 
 
-def _provider(service_class: type[S]) -> Callable[[AsyncSession], Coroutine[Any, Any, S]]:
-    async def provide(session: SessionDep) -> S:
-        return service_class(session)
+def _provider(service_class: type[S]) -> Callable[[UnitOfWork], Coroutine[Any, Any, S]]:
+    async def provide(unit: UnitDep) -> S:
+        return service_class(unit)
 
     return provide

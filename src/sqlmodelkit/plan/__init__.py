@@ -6,7 +6,17 @@ into loader options; `plan` says which of them is taken, and why. Start at `Plan
 
 from .objects import row_options
 from .plan import Path, Plan
-from .rows import KEYS, Fetch, Groups
+from .rows import Collection, Fetch, Groups
 from .shape import Edge, Shape, shape_of
 
-__all__ = ["KEYS", "Edge", "Fetch", "Groups", "Path", "Plan", "Shape", "row_options", "shape_of"]
+__all__ = [
+    "Collection",
+    "Edge",
+    "Fetch",
+    "Groups",
+    "Path",
+    "Plan",
+    "Shape",
+    "row_options",
+    "shape_of",
+]

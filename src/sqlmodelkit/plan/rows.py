@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, bindparam, select, tuple_
+from sqlalchemy import Select, and_, any_, bindparam, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import RelationshipDirection, RelationshipProperty, aliased
 from sqlmodel import SQLModel
 
@@ -16,14 +17,16 @@ from sqlmodelkit.columns import key_of, relations_of
 from .shape import Edge, Shape
 
 Item = dict[str, Any]
+Row = Sequence[Any]
 Groups = tuple[dict[Any, list[Item]], ...]
 """For each collection of a statement: the lists to fill, by the parent's key."""
 
 AnySelect = Select[*tuple[Any, ...]]
 """A select of any columns."""
 
-KEYS = "keys"
-"""The parameter of a collection's statement: the keys of the parents."""
+_SIZES = (1, 8, 64, 512, 2048)
+"""How many keys a statement is made for, where each key is a parameter of its own."""
+_COMPOSITE_SIZES = (1, 8, 64, 256)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +44,9 @@ class Fetch:
     model: type[SQLModel]
     columns: tuple[Any, ...]
     joins: tuple[tuple[Any, Any], ...]
-    build: Callable[[Row[Any], Groups], Item]
+    build: Callable[[Row, Groups], Item]
     collections: tuple["Collection", ...]
-    key: Callable[[Row[Any]], Any]
+    key: Callable[[Row], Any]
 
     def select(self, base: AnySelect) -> AnySelect:
         """Turn a select of the table model into this statement, with its filters and its page."""
@@ -59,23 +62,69 @@ class Fetch:
         return statement
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Collection:
     """The statement that reads one collection of many parents, in the collection's order.
 
     Attributes:
-        statement: Takes the parents' keys as the parameter `KEYS`; the parent's key comes first.
+        statement: The children of every parent; the parent's key comes first.
+        parent_key: The columns of the parent's key in the statement.
         fetch: What is read of the children.
-        width: How many columns the parent's key has.
     """
 
     statement: AnySelect
+    parent_key: tuple[Any, ...]
     fetch: Fetch
-    width: int
 
-    def fill(self, rows: Iterable[Row[Any]], into: dict[Any, list[Item]], groups: Groups) -> None:
+    @property
+    def columns(self) -> tuple[Any, ...]:
+        """What is selected."""
+        return (*self.parent_key, *self.fetch.columns)
+
+    def size(self, number: int, dialect: str) -> int:
+        """Return for how many keys the statement is made that takes `number` of them, or most."""
+        if self._as_array(dialect):
+            return 0
+        sizes = _SIZES if len(self.parent_key) == 1 else _COMPOSITE_SIZES
+        return next((size for size in sizes if size >= number), sizes[-1])
+
+    def select(self, size: int) -> AnySelect:
+        """Return the statement for the children of `size` parents; 0 takes an array of keys."""
+        key = self.parent_key
+        if size == 0:
+            # One statement for any number of keys, and the cheapest for PostgreSQL to prepare.
+            keys = bindparam("keys", type_=ARRAY(key[0].type))
+            return self.statement.where(key[0] == any_(keys))
+        parts = [
+            [bindparam(f"key_{row}_{part}", type_=column.type) for part, column in enumerate(key)]
+            for row in range(size)
+        ]
+        if len(key) == 1:
+            return self.statement.where(key[0].in_([part[0] for part in parts]))
+        alternatives = (
+            and_(*(column == given for column, given in zip(key, part, strict=True)))
+            for part in parts
+        )
+        return self.statement.where(or_(*alternatives))
+
+    def values(self, keys: Sequence[Any], size: int) -> dict[str, Any]:
+        """Return the parameters for these keys, the last of them repeated to fill the statement."""
+        if size == 0:
+            return {"keys": keys}
+        filled = [*keys, *[keys[-1]] * (size - len(keys))]
+        single = len(self.parent_key) == 1
+        return {
+            f"key_{row}_{number}": part
+            for row, key in enumerate(filled)
+            for number, part in enumerate((key,) if single else key)
+        }
+
+    def _as_array(self, dialect: str) -> bool:
+        return dialect == "postgresql" and len(self.parent_key) == 1
+
+    def fill(self, rows: Iterable[Row], into: dict[Any, list[Item]], groups: Groups) -> None:
         """Append each child to the list of its parent."""
-        parent = _key_getter(range(self.width))
+        parent = _key_getter(range(len(self.parent_key)))
         for row in rows:
             into[parent(row)].append(self.fetch.build(row, groups))
 
@@ -106,7 +155,7 @@ class _Compiler:
             _key_getter(range(self.offset, self.offset + width)),
         )
 
-    def _entity(self, entity: Any, shape: Shape) -> Callable[[Row[Any], Groups], Item]:
+    def _entity(self, entity: Any, shape: Shape) -> Callable[[Row, Groups], Item]:
         key = [self._column(getattr(entity, name)) for name in key_of(shape.model)]
         known = dict(zip(key_of(shape.model), key, strict=True))
         names = tuple(shown.key for shown in shape.fields)
@@ -151,10 +200,8 @@ def _collection(shape: Shape, edge: Edge) -> Collection:
         statement = statement.join(getattr(parent, edge.name))
     for target, along in fetch.joins:
         statement = statement.outerjoin(target, along)
-    matched = parent_key[0] if width == 1 else tuple_(*parent_key)
     order = relation.order_by or [getattr(child, name) for name in key_of(child)]
-    statement = statement.where(matched.in_(bindparam(KEYS, expanding=True))).order_by(*order)
-    return Collection(statement, fetch, width)
+    return Collection(statement.order_by(*order), tuple(parent_key), fetch)
 
 
 def _foreign_key(model: type[SQLModel], relation: RelationshipProperty[Any]) -> list[Any] | None:
@@ -178,19 +225,19 @@ def _foreign_key(model: type[SQLModel], relation: RelationshipProperty[Any]) -> 
 def _builder(
     names: Sequence[str],
     positions: Sequence[int],
-    ones: Sequence[tuple[str, int, Callable[[Row[Any], Groups], Item]]],
+    ones: Sequence[tuple[str, int, Callable[[Row, Groups], Item]]],
     manies: Sequence[tuple[str, int]],
-    key: Callable[[Row[Any]], Any],
-) -> Callable[[Row[Any], Groups], Item]:
+    key: Callable[[Row], Any],
+) -> Callable[[Row, Groups], Item]:
     values = _values_getter(positions)
 
-    def flat(row: Row[Any], groups: Groups) -> Item:
+    def flat(row: Row, groups: Groups) -> Item:
         return dict(zip(names, values(row), strict=True))
 
     if not ones and not manies:
         return flat
 
-    def nested(row: Row[Any], groups: Groups) -> Item:
+    def nested(row: Row, groups: Groups) -> Item:
         item = dict(zip(names, values(row), strict=True))
         for name, first, build in ones:
             item[name] = None if row[first] is None else build(row, groups)
@@ -201,11 +248,11 @@ def _builder(
     return nested
 
 
-def _values_getter(positions: Sequence[int]) -> Callable[[Row[Any]], tuple[Any, ...]]:
+def _values_getter(positions: Sequence[int]) -> Callable[[Row], tuple[Any, ...]]:
     if len(positions) > 1:
         return itemgetter(*positions)
     return lambda row: tuple(row[position] for position in positions)
 
 
-def _key_getter(positions: Sequence[int]) -> Callable[[Row[Any]], Any]:
+def _key_getter(positions: Sequence[int]) -> Callable[[Row], Any]:
     return itemgetter(*positions)

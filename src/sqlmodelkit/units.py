@@ -1,0 +1,113 @@
+"""A unit of work: what is read and changed together, and the connection it happens on. Ring 5.
+
+Start at `UnitOfWork`.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from .errors import ConfigError
+from .sessions import AsyncSession, overseen
+from .wires import ConnectionWire, Wire, lone
+
+
+class UnitOfWork:
+    """One unit of work, whose session is opened when it is needed.
+
+    A unit that only reads, by response models, needs none: each statement stands alone. Once the
+    session has begun a transaction, everything of the unit happens in it.
+
+    Attributes:
+        dialect: The database's name, as SQLAlchemy says it.
+    """
+
+    def __init__(
+        self,
+        engine: AsyncEngine | AsyncConnection,
+        *,
+        reading: bool = False,
+        session: AsyncSession | None = None,
+    ) -> None:
+        """Prepare a unit of work.
+
+        Args:
+            engine: Where it happens.
+            reading: Whether nothing that is read has to stay true until the end.
+            session: Its session, when there is one already.
+        """
+        self._engine = engine
+        self._lone = engine if isinstance(engine, AsyncEngine) and session is None else None
+        self._reading = reading
+        self._session = session
+        self.dialect = engine.dialect.name
+
+    @classmethod
+    def of(cls, session: AsyncSession) -> "UnitOfWork":
+        """Return the unit of work that a session belongs to.
+
+        Raises:
+            ConfigError: The session is bound to no database.
+        """
+        if session.bind is None:
+            raise ConfigError("The session has no engine.", hint="Take it from a Database.")
+        return cls(session.bind, session=session)
+
+    @property
+    def session(self) -> AsyncSession:
+        """The session of this unit of work; its first statement begins the transaction."""
+        if self._session is None:
+            self._session = AsyncSession(self._engine, expire_on_commit=False)
+        return self._session
+
+    @property
+    def begun(self) -> bool:
+        """Whether the session is in a transaction, or holds what has to be written."""
+        session = self._session
+        return session is not None and (session.in_transaction() or bool(session.new))
+
+    @property
+    def holds_rows(self) -> bool:
+        """Whether the session knows rows, which a change behind its back would leave stale."""
+        session = self._session
+        return session is not None and bool(session.new or session.identity_map)
+
+    @asynccontextmanager
+    async def wire(self, *, compiled: bool = True, last: bool = False) -> AsyncIterator[Wire]:
+        """Give a wire for this unit's statements.
+
+        Args:
+            compiled: Whether all of them have been compiled.
+            last: Whether this is one statement, and the last of the unit: then it may stand alone
+                even though it writes.
+        """
+        if self._lone is not None and (self._reading or last) and not (self.begun or overseen()):
+            async with lone(self._lone, reading=not last, compiled=compiled) as wire:
+                yield wire
+        else:
+            await self.session.flush()
+            yield ConnectionWire(await self.session.connection())
+
+    @asynccontextmanager
+    async def aside(self) -> AsyncIterator[AsyncSession]:
+        """Give another session that sees what this unit sees, and keeps its rows to itself."""
+        if self._reading and not self.begun:
+            async with AsyncSession(self._engine) as session:
+                yield session
+        else:
+            await self.session.flush()
+            connection = await self.session.connection()
+            async with AsyncSession(connection, join_transaction_mode="rollback_only") as session:
+                yield session
+
+    async def commit(self) -> None:
+        """Make durable what was done."""
+        if self._session is not None:
+            await self._session.commit()
+
+    async def close(self) -> None:
+        """Roll back what was not committed, and give the connection back."""
+        if self._session is not None:
+            # Leaving it like a block closes it behind a shield: no cancellation cuts it short.
+            await self._session.__aexit__(None, None, None)

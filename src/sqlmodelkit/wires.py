@@ -1,0 +1,201 @@
+"""Where a compiled statement is sent: over a session's connection, or alone to the driver. Ring 4.
+
+A statement that stands alone needs no transaction, and so no BEGIN, no COMMIT and no session. It
+goes to the driver's own connection, taken from SQLAlchemy's pool. Whoever listens to SQLAlchemy's
+events or log still hears of every statement: then it goes SQLAlchemy's way. Start at `lone`.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Protocol, Self
+
+from sqlalchemy import Dialect, Select
+from sqlalchemy import exc as sa
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.pool import PoolProxiedConnection
+from sqlalchemy.util import greenlet_spawn
+
+from .connections import LIVENESS, Liveness, refusal
+from .drivers import translate
+from .errors import ConnectionLost, QueryTimeout, SQLModelKitError
+from .statements import Compiled
+
+Rows = Sequence[Sequence[Any]]
+Fetch = Callable[[Any, str, tuple[Any, ...]], Coroutine[Any, Any, Any]]
+
+_HEARD = (
+    "before_execute",
+    "after_execute",
+    "before_cursor_execute",
+    "after_cursor_execute",
+    "engine_connect",
+)
+_LOG = logging.getLogger("sqlalchemy.engine.Engine")
+
+
+class Wire(Protocol):
+    """Sends statements and brings their rows."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """The dialect of the database, which has been connected."""
+
+    async def fetch(self, statement: Compiled | Select[Any], values: Mapping[str, Any]) -> Rows:
+        """Run a statement with values for its parameters."""
+
+
+class ConnectionWire:
+    """Sends statements over an SQLAlchemy connection, in its transaction."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    @property
+    def dialect(self) -> Dialect:
+        """The connection's dialect."""
+        return self._connection.dialect
+
+    async def fetch(self, statement: Compiled | Select[Any], values: Mapping[str, Any]) -> Rows:
+        """Run a statement with values for its parameters."""
+        if isinstance(statement, Compiled):
+            arguments = statement.arguments(values)
+            result = await self._connection.exec_driver_sql(statement.text, arguments)
+            return statement.read(result.all())
+        rows: Rows = (await self._connection.execute(statement, values)).all()
+        return rows
+
+
+class DriverWire:
+    """Sends statements straight to the driver, each of them on its own."""
+
+    def __init__(self, engine: AsyncEngine, liveness: Liveness, *, again: bool) -> None:
+        self._engine = engine.sync_engine
+        self._liveness = liveness
+        self._again = again
+        self._held: PoolProxiedConnection | None = None
+        self._run = _FETCHES[engine.dialect.driver]
+
+    @property
+    def dialect(self) -> Dialect:
+        """The engine's dialect."""
+        return self._engine.dialect
+
+    async def __aenter__(self) -> Self:
+        self._held = await self._take()
+        return self
+
+    async def _take(self) -> PoolProxiedConnection:
+        try:
+            return await greenlet_spawn(self._engine.raw_connection)
+        except (SQLModelKitError, sa.SQLAlchemyError):
+            raise
+        except Exception as error:
+            wrapped = sa.DBAPIError("", None, error, connection_invalidated=True)
+            raise (translate(wrapped) or error) from error
+
+    async def __aexit__(self, *error: object) -> None:
+        held, self._held = self._held, None
+        if held is not None:
+            self._liveness.untouched(held)
+            held.close()
+
+    async def fetch(self, statement: Compiled | Select[Any], values: Mapping[str, Any]) -> Rows:
+        """Run a statement with values for its parameters.
+
+        Raises:
+            SQLModelKitError: The database refused it, or could not be reached.
+        """
+        if not isinstance(statement, Compiled):
+            raise TypeError("A lone wire takes compiled statements only.")
+        arguments = statement.arguments(values)
+        try:
+            return statement.read(await self._send(statement.text, arguments))
+        except ConnectionLost:
+            if not self._again:
+                raise
+        # Reading twice does no harm, and the next connection has been tested.
+        self._held = await self._take()
+        return statement.read(await self._send(statement.text, arguments))
+
+    async def _send(self, text: str, arguments: tuple[Any, ...]) -> Rows:
+        held = self._held
+        if held is None:
+            raise ConnectionLost
+        try:
+            rows: Rows = await self._run(held.driver_connection, text, arguments)
+        except BaseException as error:
+            ours = self._meaning(error, text)
+            if ours is None or isinstance(ours, (ConnectionLost, QueryTimeout)):
+                # Nobody knows in what state it is.
+                self._held = None
+                held.invalidate(error if isinstance(error, Exception) else None)
+                self._liveness.doubt()
+            if ours is None:
+                raise
+            raise ours from error
+        return rows
+
+    def _meaning(self, error: BaseException, text: str) -> Exception | None:
+        if not isinstance(error, Exception):
+            return None
+        ours = refusal(error)
+        if ours is not None:
+            return ours
+        # The MySQL drivers stumble over their own lost connections with errors of Python's.
+        stumbled = isinstance(error, (AttributeError, RuntimeError))
+        lost = stumbled or self._liveness.dead(self._held)
+        wrapped = sa.DBAPIError(
+            text, None, error, hide_parameters=True, connection_invalidated=lost
+        )
+        return translate(wrapped)
+
+
+async def _fetch_asyncpg(driver: Any, text: str, arguments: tuple[Any, ...]) -> Any:
+    return await driver.fetch(text, *arguments)
+
+
+async def _fetch_aiosqlite(driver: Any, text: str, arguments: tuple[Any, ...]) -> Any:
+    return await driver.execute_fetchall(text, arguments)
+
+
+async def _fetch_mysql(driver: Any, text: str, arguments: tuple[Any, ...]) -> Any:
+    async with driver.cursor() as cursor:
+        await cursor.execute(text, arguments)
+        return await cursor.fetchall()
+
+
+_FETCHES: Mapping[str, Fetch] = {
+    "asyncpg": _fetch_asyncpg,
+    "aiosqlite": _fetch_aiosqlite,
+    "asyncmy": _fetch_mysql,
+    "aiomysql": _fetch_mysql,
+}
+
+
+def overheard(engine: AsyncEngine, liveness: Liveness) -> bool:
+    """Tell whether somebody else listens to the statements of an engine, or logs them."""
+    dispatch = engine.sync_engine.dispatch
+    return (
+        any(getattr(dispatch, name) for name in _HEARD)
+        or len(dispatch.begin) > liveness.begins
+        or _LOG.isEnabledFor(logging.INFO)
+    )
+
+
+@asynccontextmanager
+async def lone(engine: AsyncEngine, *, reading: bool, compiled: bool = True) -> AsyncIterator[Wire]:
+    """Open a wire for statements that stand alone: each is its own transaction.
+
+    Args:
+        engine: The engine whose pool gives the connection.
+        reading: Whether nothing is written, so that what was lost can be asked again.
+        compiled: Whether all of them have been compiled, which the driver takes no others.
+    """
+    liveness = engine.get_execution_options().get(LIVENESS)
+    if not compiled or liveness is None or not liveness.direct or overheard(engine, liveness):
+        async with engine.begin() as connection:
+            yield ConnectionWire(connection)
+    else:
+        async with DriverWire(engine, liveness, again=reading) as wire:
+            yield wire

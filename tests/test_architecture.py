@@ -19,7 +19,7 @@ RINGS = (
     ("connections", "sessions"),
     ("selection", "wires"),
     ("units",),
-    ("database", "execution"),
+    ("database", "execution", "writes"),
     ("reads",),
     ("service",),
     ("fastapi",),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from functools import cache
+from functools import lru_cache
 from math import isfinite
 from operator import attrgetter
 from types import MappingProxyType
@@ -55,12 +55,9 @@ class _Facts:
     adapters: dict[str, TypeAdapter[Any]]
 
 
+@lru_cache(maxsize=1024)
 def _facts(model: type[SQLModel]) -> _Facts:
-    return _facts_of(mapper_of(model))
-
-
-@cache
-def _facts_of(mapper: Mapper[Any]) -> _Facts:
+    mapper = mapper_of(model)
     columns = {
         attribute.key: attribute.columns[0]
         for attribute in mapper.column_attrs

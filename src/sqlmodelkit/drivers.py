@@ -192,7 +192,9 @@ def _result_code(error: BaseException | None) -> int | None:
 
 
 def _names(error: sa.DBAPIError, state: str | None) -> _Names:
-    diagnosis: Any = getattr(error.orig, "__cause__", None)
+    # SQLAlchemy wraps asyncpg's error, which has the names; straight from the driver it comes bare.
+    wrapped: Any = error.orig
+    diagnosis = wrapped if hasattr(wrapped, "constraint_name") else wrapped and wrapped.__cause__
     if hasattr(diagnosis, "constraint_name"):
         column = diagnosis.column_name
         return _Names(diagnosis.constraint_name, diagnosis.table_name, (column,) if column else ())

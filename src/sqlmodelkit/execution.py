@@ -3,7 +3,7 @@
 Start at `Reader`.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -54,13 +54,14 @@ class Reader:
     async def responses(self, selection: Selection, plan: Plan[P]) -> list[tuple[Any, P]]:
         """Read response models; answer key and response of each row."""
         with translating():
-            return [(key, plan.build(item)) for key, item in await self._items(selection, plan)]
+            keys, items = await self._items(selection, plan)
+            return [(key, plan.build(item)) for key, item in zip(keys, items, strict=True)]
 
     async def json(self, selection: Selection, plan: Plan[Any]) -> tuple[int, bytes]:
         """Read responses as JSON; answer how many there are, and the array of them."""
         with translating():
-            items = await self._items(selection, plan)
-            return len(items), plan.dump([item for _, item in items])
+            _, items = await self._items(selection, plan)
+            return len(items), plan.dump(items)
 
     async def value(self, selection: Selection, column: ColumnElement[Any]) -> Any:
         """Read one value in place of the rows; None when no row matches."""
@@ -75,21 +76,25 @@ class Reader:
                 )
                 return rows[0][0] if rows else None
 
-    async def _items(self, selection: Selection, plan: Plan[Any]) -> Sequence[tuple[Any, Source]]:
+    async def _items(
+        self, selection: Selection, plan: Plan[Any]
+    ) -> tuple[Iterable[Any], Sequence[Source]]:
+        """Read what responses are made from; answer the keys of the rows, and that."""
         if plan.path == "objects":
             # Rows of the plan are partly loaded: a session of their own keeps them, and what
             # happens to be in the unit's session, apart. All is loaded when it closes.
             async with self.unit.aside() as session:
                 statement = selection.select().options(*plan.options)
-                return await _table_rows(session, statement, selection)
+                found = await _table_rows(session, statement, selection)
+                return [key for key, _ in found], [row for _, row in found]
         fetch = plan.fetch
         async with self.unit.wire(compiled=selection.key is not None) as wire:
             groups = fetch.groups()
             rows = await self._fetch(wire, selection, fetch.columns, fetch.select, plan.response)
-            items = [(fetch.key(row), fetch.build(row, groups)) for row in rows]
+            items = fetch.build(rows, groups)
             for children, lists in zip(fetch.collections, groups, strict=True):
                 await self._fill(wire, selection, children, lists)
-        return items
+        return map(fetch.key, rows), items
 
     async def _fetch(
         self,

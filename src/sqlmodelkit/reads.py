@@ -211,17 +211,9 @@ class Reads(Generic[ModelT]):
             FilterError: A field or operator is unknown, or a value does not fit.
             SortError: A field cannot be sorted by.
         """
-        if limit is not None:
-            check_page(limit, 0, max_limit=MAX_ROWS)
         selection = self._select(filters, conditions, include_deleted)
-        selection = selection.ordered(sort).cut(limit or MAX_ROWS + 1)
-        found = await self._read(selection, load, into)
-        if limit is None and len(found) > MAX_ROWS:
-            raise PageError(
-                f"More than {MAX_ROWS} rows of {self.model.__name__} match.",
-                hint="Give a limit, or read them with page().",
-                fields=["limit"],
-            )
+        found = await self._read(_whole(selection, sort, limit), load, into)
+        self._check_whole(len(found), limit)
         return [result for _, result in found]
 
     @overload
@@ -298,6 +290,25 @@ class Reads(Generic[ModelT]):
             raise self._not_found(key)
         return array[1:-1]
 
+    async def all_json(
+        self,
+        *filters: Filter,
+        into: type[BaseModel],
+        sort: str | Sequence[str] | None = None,
+        limit: int | None = None,
+        include_deleted: bool = False,
+        **conditions: Any,
+    ) -> bytes:
+        """Return what `all` returns, as the JSON that FastAPI would answer for `list[into]`.
+
+        Raises:
+            PageError, FilterError, SortError: As `all`.
+        """
+        selection = self._select(filters, conditions, include_deleted)
+        number, items = await self._reader.json(_whole(selection, sort, limit), self.plan(into))
+        self._check_whole(number, limit)
+        return items
+
     async def page_json(
         self,
         *filters: Filter,
@@ -342,6 +353,14 @@ class Reads(Generic[ModelT]):
         """
         selection = self._select(filters, conditions, include_deleted).cut(1)
         return await self._reader.value(selection, literal_column("1")) is not None
+
+    def _check_whole(self, number: int, limit: int | None) -> None:
+        if limit is None and number > MAX_ROWS:
+            raise PageError(
+                f"More than {MAX_ROWS} rows of {self.model.__name__} match.",
+                hint="Give a limit, or read them with page().",
+                fields=["limit"],
+            )
 
     async def _total(
         self, selection: Selection, number: int, part: Selection, count: Count
@@ -390,6 +409,12 @@ class Reads(Generic[ModelT]):
         name = cls.model.__name__
         shown = ", ".join(map(str, key)) if isinstance(key, (tuple, list)) else key
         return NotFound(f"There is no {name} with the key {shown}.", model=name, key=key)
+
+
+def _whole(selection: Selection, sort: str | Sequence[str] | None, limit: int | None) -> Selection:
+    if limit is not None:
+        check_page(limit, 0, max_limit=MAX_ROWS)
+    return selection.ordered(sort).cut(limit or MAX_ROWS + 1)
 
 
 def _part(

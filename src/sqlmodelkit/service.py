@@ -4,7 +4,7 @@ Start at `ServiceBase`. Services flush, so that keys, defaults and refusals of t
 at the call; they never commit: the unit of work does.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin, overload
 
 from pydantic import BaseModel
@@ -12,12 +12,22 @@ from sqlalchemy import delete, null
 from sqlalchemy import update as sql_update
 from sqlalchemy.orm.attributes import set_committed_value
 
-from .columns import check, columns_of, key_of, key_values, mapper_of, relations_of, row_key
+from .columns import (
+    check,
+    columns_of,
+    key_of,
+    key_values,
+    mapper_of,
+    relations_of,
+    row_key,
+)
 from .errors import ConfigError
-from .filters import compile_filters
+from .filters import check_filters, compile_filters
 from .models import SoftDelete, Version, utcnow
+from .plan import Plan
 from .reads import ModelT, P, Reads
 from .sessions import INCLUDE_DELETED, translating
+from .writes import Writer
 
 CreateT = TypeVar("CreateT", bound=BaseModel)
 UpdateT = TypeVar("UpdateT", bound=BaseModel)
@@ -136,8 +146,31 @@ class ServiceBase(Reads[ModelT], Generic[ModelT, CreateT, UpdateT]):
             ForeignKeyViolation: The row refers to a missing one.
             CheckViolation: A value breaks a check constraint.
         """
-        (row,) = await self._insert([data])
-        return row if into is None else await self.get(row_key(self.model)(row), into=into)
+        if into is None:
+            return (await self._insert([data]))[0]
+        plan = self.plan(into)
+        key, item = await self._insert_one(data, plan, last=False)
+        return await self.get(key, into=into) if item is None else plan.build(item)
+
+    async def create_json(
+        self, data: CreateT, *, into: type[BaseModel], last: bool = False
+    ) -> bytes:
+        """Add a row and return it as the JSON that FastAPI would answer for `into`.
+
+        Args:
+            data: The input.
+            into: The response model.
+            last: Whether nothing else happens in the unit of work, so that one statement that
+                does it all needs no transaction around it.
+
+        Raises:
+            InvalidValue, UniqueViolation, ForeignKeyViolation, CheckViolation: As `create`.
+        """
+        plan = self.plan(into)
+        if type(self).create is not ServiceBase.create:
+            return plan.print(await self.create(data, into=into))
+        key, item = await self._insert_one(data, plan, last=last)
+        return await self.get_json(key, into=into) if item is None else plan.dump([item])[1:-1]
 
     @overload
     async def create_many(self, rows: Iterable[CreateT]) -> list[ModelT]: ...
@@ -168,14 +201,32 @@ class ServiceBase(Reads[ModelT], Generic[ModelT, CreateT, UpdateT]):
             StaleVersion: Somebody else has changed the row since it was read.
             InvalidValue, UniqueViolation, ForeignKeyViolation, CheckViolation: As `create`.
         """
-        values = await self.update_values(data)
-        check(self.model, values)
-        row: ModelT = await self.get(key)
-        for name, value in values.items():
-            setattr(row, name, value)
-        with translating():
-            await self.session.flush()
-        return row if into is None else await self.get(key, into=into)
+        if into is None:
+            return await self._change(key, await self._updated(data))
+        plan = self.plan(into)
+        known, item = await self._update_one(key, data, plan, last=False)
+        return plan.build(item) if known else await self.get(key, into=into)
+
+    async def update_json(
+        self, key: Any, data: UpdateT, *, into: type[BaseModel], last: bool = False
+    ) -> bytes:
+        """Write the fields that were set, and return the row as JSON, as FastAPI would answer it.
+
+        Args:
+            key: The row's key.
+            data: The input.
+            into: The response model.
+            last: Whether nothing else happens in the unit of work, so that one statement that
+                does it all needs no transaction around it.
+
+        Raises:
+            NotFound, StaleVersion, InvalidValue, UniqueViolation: As `update`.
+        """
+        plan = self.plan(into)
+        if type(self).update is not ServiceBase.update:
+            return plan.print(await self.update(key, data, into=into))
+        known, item = await self._update_one(key, data, plan, last=last)
+        return plan.dump([item])[1:-1] if known else await self.get_json(key, into=into)
 
     async def delete(self, key: Any) -> None:
         """Remove a row: softly where the model has `SoftDelete`, otherwise for good.
@@ -213,12 +264,59 @@ class ServiceBase(Reads[ModelT], Generic[ModelT, CreateT, UpdateT]):
         await self._write(key, statement.execution_options(**{INCLUDE_DELETED: True}))
         return await (self.get(key) if into is None else self.get(key, into=into))
 
+    async def _insert_one(
+        self, data: CreateT, plan: Plan[Any], *, last: bool
+    ) -> tuple[Any, dict[str, Any] | None]:
+        """Add a row; answer its key, and what the plan shows of it where that is known."""
+        values = await self.create_values(data)
+        check(self.model, values)
+        if self._writer.can("insert"):
+            return await self._writer.insert(values, plan, last=last)
+        (row,) = await self._add([values])
+        return row_key(self.model)(row), None
+
+    async def _update_one(
+        self, key: Any, data: UpdateT, plan: Plan[Any], *, last: bool
+    ) -> tuple[bool, Any]:
+        """Change a row; answer whether what the plan shows of it is known, and that."""
+        values = await self._updated(data)
+        parts = key_values(self.model, key)
+        if not values or set(parts) & set(values) or not self._writer.can("update"):
+            await self._change(key, values)
+            return False, None
+        found = check_filters(self.model, conditions=parts, dialect=self._unit.dialect)
+        known, item = await self._writer.update(found, values, plan, last=last)
+        if known and item is None:
+            raise self._not_found(key)
+        return known, item
+
+    async def _updated(self, data: UpdateT) -> dict[str, Any]:
+        values = await self.update_values(data)
+        check(self.model, values)
+        return values
+
+    async def _change(self, key: Any, values: Mapping[str, Any]) -> ModelT:
+        row: ModelT = await self.get(key)
+        for name, value in values.items():
+            setattr(row, name, value)
+        with translating():
+            await self.session.flush()
+        return row
+
+    @property
+    def _writer(self) -> Writer:
+        return Writer(self.model, self._unit, self._statements)
+
     async def _insert(self, rows: Iterable[CreateT]) -> list[ModelT]:
-        added: list[ModelT] = []
+        given = []
         for data in rows:
             values = await self.create_values(data)
             check(self.model, values)
-            added.append(self.model(**values))
+            given.append(values)
+        return await self._add(given)
+
+    async def _add(self, rows: Sequence[Mapping[str, Any]]) -> list[ModelT]:
+        added: list[ModelT] = [self.model(**values) for values in rows]
         nulls = [self._set_nulls(row) for row in added]
         with translating():
             self.session.add_all(added)

@@ -8,10 +8,12 @@ needs to run a small one; here it is gone once for each form of a statement. Sta
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import ClauseElement, Dialect, Float, Numeric
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlmodel.sql.sqltypes import UTCDateTime
 
 Convert = Callable[[Any], Any]
 T = TypeVar("T")
@@ -28,12 +30,12 @@ class Compiled:
     Attributes:
         text: What the driver is given.
         parameters: In the driver's order: the name, the value when none is given, its conversion.
-        results: Positions of what the driver gives that need a conversion, and that.
+        results: What the driver gives that needs a conversion.
     """
 
     text: str
     parameters: tuple[tuple[str, Any, Convert | None], ...]
-    results: tuple[tuple[int, Convert], ...]
+    results: tuple["Result", ...]
 
     def arguments(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
         """Return values by name as the driver takes them."""
@@ -48,13 +50,35 @@ class Compiled:
 
     def read(self, rows: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
         """Return the driver's rows with Python's values."""
-        if not self.results:
+        results = [result for result in self.results if result.needed(rows)]
+        if not results:
             return rows
         read = [list(row) for row in rows]
-        for position, convert in self.results:
+        for result in results:
+            position, convert = result.position, result.convert
             for row in read:
                 row[position] = convert(row[position])
         return read
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How what the driver gives at a position becomes Python's value."""
+
+    position: int
+    convert: Convert
+    is_time: bool
+
+    def needed(self, rows: Sequence[Sequence[Any]]) -> bool:
+        """Tell whether the driver has not given the right values by itself.
+
+        A driver gives all moments of a column in the same way: with UTC as their zone, or not.
+        """
+        if not self.is_time:
+            return True
+        position = self.position
+        moment = next((row[position] for row in rows if row[position] is not None), None)
+        return moment is not None and getattr(moment, "tzinfo", None) is not UTC
 
 
 def compile_statement(
@@ -70,6 +94,8 @@ def compile_statement(
     compiled = statement.compile(dialect=dialect)
     if not isinstance(compiled, SQLCompiler):
         raise TypeError(f"{type(statement).__name__} is not a statement with rows.")
+    if compiled.insert_prefetch or compiled.update_prefetch:
+        raise TypeError("The statement needs defaults that only SQLAlchemy can fill in.")
     missing = {name: None for name, bind in compiled.binds.items() if bind.required}
     state = compiled.construct_expanded_state(missing)
     converts = {name: _bind(bind.type, dialect) for name, bind in compiled.binds.items()}
@@ -81,7 +107,7 @@ def compile_statement(
         state.statement,
         tuple((name, state.parameters[name], converts[name]) for name in state.positiontup or ()),
         tuple(
-            (position, convert)
+            Result(position, convert, isinstance(column.type, UTCDateTime))
             for position, column in enumerate(columns)
             if (convert := _result(column.type, dialect)) is not None
         ),

@@ -4,7 +4,8 @@ Start at `UnitOfWork`.
 """
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -73,8 +74,14 @@ class UnitOfWork:
         session = self._session
         return session is not None and bool(session.new or session.identity_map)
 
-    @asynccontextmanager
-    async def wire(self, *, compiled: bool = True, last: bool = False) -> AsyncIterator[Wire]:
+    def can_return(self, verb: Literal["insert", "update"]) -> bool:
+        """Tell whether the database answers the rows that it writes."""
+        dialect = self._engine.dialect
+        return dialect.insert_returning if verb == "insert" else dialect.update_returning
+
+    def wire(
+        self, *, compiled: bool = True, last: bool = False
+    ) -> AbstractAsyncContextManager[Wire]:
         """Give a wire for this unit's statements.
 
         Args:
@@ -83,11 +90,13 @@ class UnitOfWork:
                 even though it writes.
         """
         if self._lone is not None and (self._reading or last) and not (self.begun or overseen()):
-            async with lone(self._lone, reading=not last, compiled=compiled) as wire:
-                yield wire
-        else:
-            await self.session.flush()
-            yield ConnectionWire(await self.session.connection())
+            return lone(self._lone, reading=not last, compiled=compiled)
+        return self._joined()
+
+    @asynccontextmanager
+    async def _joined(self) -> AsyncIterator[Wire]:
+        await self.session.flush()
+        yield ConnectionWire(await self.session.connection())
 
     @asynccontextmanager
     async def aside(self) -> AsyncIterator[AsyncSession]:

@@ -7,7 +7,7 @@ events or log still hears of every statement: then it goes SQLAlchemy's way. Sta
 
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol, Self
 
 from sqlalchemy import Dialect, Select
@@ -61,7 +61,7 @@ class ConnectionWire:
         if isinstance(statement, Compiled):
             arguments = statement.arguments(values)
             result = await self._connection.exec_driver_sql(statement.text, arguments)
-            return statement.read(result.all())
+            return statement.read(result.all()) if result.returns_rows else []
         rows: Rows = (await self._connection.execute(statement, values)).all()
         return rows
 
@@ -183,8 +183,9 @@ def overheard(engine: AsyncEngine, liveness: Liveness) -> bool:
     )
 
 
-@asynccontextmanager
-async def lone(engine: AsyncEngine, *, reading: bool, compiled: bool = True) -> AsyncIterator[Wire]:
+def lone(
+    engine: AsyncEngine, *, reading: bool, compiled: bool = True
+) -> AbstractAsyncContextManager[Wire]:
     """Open a wire for statements that stand alone: each is its own transaction.
 
     Args:
@@ -194,8 +195,11 @@ async def lone(engine: AsyncEngine, *, reading: bool, compiled: bool = True) -> 
     """
     liveness = engine.get_execution_options().get(LIVENESS)
     if not compiled or liveness is None or not liveness.direct or overheard(engine, liveness):
-        async with engine.begin() as connection:
-            yield ConnectionWire(connection)
-    else:
-        async with DriverWire(engine, liveness, again=reading) as wire:
-            yield wire
+        return _begun(engine)
+    return DriverWire(engine, liveness, again=reading)
+
+
+@asynccontextmanager
+async def _begun(engine: AsyncEngine) -> AsyncIterator[Wire]:
+    async with engine.begin() as connection:
+        yield ConnectionWire(connection)

@@ -7,6 +7,7 @@ from .deps import SessionDep, database_of, service
 from .handlers import ErrorBody, ErrorItem
 from .health import Check
 from .install import install
+from .responder import Responder, responder
 from .routers import Operation, crud_router
 
 __all__ = [
@@ -14,9 +15,11 @@ __all__ = [
     "ErrorBody",
     "ErrorItem",
     "Operation",
+    "Responder",
     "SessionDep",
     "crud_router",
     "database_of",
     "install",
+    "responder",
     "service",
 ]

@@ -14,6 +14,8 @@ from sqlmodelkit.units import UnitOfWork
 
 S = TypeVar("S", bound=ServiceBase[Any, Any, Any])
 
+_UNIT = "sqlmodelkit.unit"
+
 READING = frozenset({"GET", "HEAD", "OPTIONS", "QUERY"})
 """Methods that are safe by RFC 9110, section 9.2.1: they take no write lock in advance."""
 
@@ -39,7 +41,17 @@ async def unit_of_work(connection: HTTPConnection) -> AsyncIterator[UnitOfWork]:
     """Yield the unit of work of this request; it commits before the response is sent."""
     reading = connection.scope.get("method") in READING
     async with database_of(connection).unit(reading=reading) as unit:
-        yield unit
+        connection.scope[_UNIT] = unit
+        try:
+            yield unit
+        finally:
+            del connection.scope[_UNIT]
+
+
+def unit_in(connection: HTTPConnection) -> UnitOfWork | None:
+    """Return the unit of work that a dependency of this request has opened, if one has."""
+    unit: UnitOfWork | None = connection.scope.get(_UNIT)
+    return unit
 
 
 UnitDep = Annotated[UnitOfWork, Depends(unit_of_work, scope="function")]

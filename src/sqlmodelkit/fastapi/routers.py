@@ -1,17 +1,17 @@
 """Routers made from a service: list, read, create, change and remove."""
 
 import inspect
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Callable, Collection, Sequence
 from http import HTTPStatus
 from types import GenericAlias, new_class
 from typing import Annotated, Any, Literal, get_args
 
-from fastapi import APIRouter, Body, Depends, Path, Response
+from fastapi import APIRouter, Body, Depends, Path, Request, Response
 from fastapi.params import Depends as DependsParam
 from pydantic import BaseModel, ConfigDict
 
 from sqlmodelkit import errors as err
-from sqlmodelkit.columns import bounds, columns_of, key_of, row_key, value_type
+from sqlmodelkit.columns import bounds, columns_of, key_of, value_type
 from sqlmodelkit.models import SoftDelete
 from sqlmodelkit.pages import DEFAULT_LIMIT, MAX_LIMIT, Count, Page
 from sqlmodelkit.service import ServiceBase
@@ -19,6 +19,7 @@ from sqlmodelkit.service import ServiceBase
 from .deps import service
 from .handlers import error_responses
 from .queries import ListParameters, ListQuery
+from .responder import Answering, json_response
 
 Operation = Literal["list", "get", "create", "create_many", "update", "delete", "restore"]
 """What a generated router can do."""
@@ -126,7 +127,7 @@ class _Builder:
         self.noun = service_class.model.__name__
         names = key_of(service_class.model)
         self.key_path = "".join(f"/{{{name}}}" for name in names)
-        self.key: Any = Depends(_key_reader(service_class))
+        self.key_parameters = _key_parameters(service_class)
         self.rows: Any = service(service_class)
         self.create_body = _strict(service_class.create_model)
 
@@ -153,18 +154,16 @@ class _Builder:
             **self._options("List", err.BadRequest, write=False),
         )
         async def list_rows(
-            query: Annotated[ListQuery, Depends(parameters.read)], rows: Any = self.rows
-        ) -> Any:
-            return _json(
-                await rows.page_json(
+            request: Request, query: Annotated[ListQuery, Depends(parameters.read)]
+        ) -> Response:
+            async with Answering(request, self.service_class, public) as answer:
+                return await answer.page(
                     query.where,
-                    into=public,
                     sort=query.sort,
                     limit=query.limit,
                     offset=query.offset,
                     count=count,
                 )
-            )
 
     def add_get(self) -> None:
         @self.router.get(
@@ -172,16 +171,15 @@ class _Builder:
             response_model=self.public,
             **self._options("Get", err.NotFound, write=False),
         )
-        async def get_row(key: Any = self.key, rows: Any = self.rows) -> Any:
-            return _json(await rows.get_json(key, into=self.public))
+        @self._keyed
+        async def get_row(request: Request, key: Any) -> Response:
+            async with self._answering(request) as answer:
+                return await answer.get(key)
 
     def add_create(self) -> None:
-        key_of_row = row_key(self.service_class.model)
-
-        async def create_row(data: Any, rows: Any = self.rows) -> Any:
-            row = await rows.create(data)
-            body = await rows.get_json(key_of_row(row), into=self.public)
-            return _json(body, HTTPStatus.CREATED)
+        async def create_row(request: Request, data: Any) -> Response:
+            async with self._answering(request) as answer:
+                return await answer.create(data)
 
         create_row.__annotations__["data"] = self.create_body
         self.router.post(
@@ -206,16 +204,16 @@ class _Builder:
         )(create_rows)
 
     def add_update(self) -> None:
-        async def update_row(data: Any, key: Any = self.key, rows: Any = self.rows) -> Any:
-            await rows.update(key, data)
-            return _json(await rows.get_json(key, into=self.public))
+        async def update_row(request: Request, key: Any, data: Any) -> Response:
+            async with self._answering(request) as answer:
+                return await answer.update(key, data)
 
         update_row.__annotations__["data"] = _strict(self.service_class.update_model)
         self.router.patch(
             self.key_path,
             response_model=self.public,
             **self._options("Update", err.NotFound, err.Conflict, write=True),
-        )(update_row)
+        )(self._keyed(update_row))
 
     def add_delete(self) -> None:
         @self.router.delete(
@@ -223,7 +221,8 @@ class _Builder:
             status_code=HTTPStatus.NO_CONTENT,
             **self._options("Delete", err.NotFound, err.Conflict, write=True),
         )
-        async def delete_row(key: Any = self.key, rows: Any = self.rows) -> None:
+        @self._keyed
+        async def delete_row(key: Any, rows: Any = self.rows) -> None:
             await rows.delete(key)
 
     def add_restore(self) -> None:
@@ -232,40 +231,50 @@ class _Builder:
             response_model=self.public,
             **self._options("Restore", err.NotFound, err.Conflict, write=True),
         )
-        async def restore_row(key: Any = self.key, rows: Any = self.rows) -> Any:
+        @self._keyed
+        async def restore_row(key: Any, rows: Any = self.rows) -> Response:
             await rows.restore(key)
-            return _json(await rows.get_json(key, into=self.public))
+            return json_response(await rows.get_json(key, into=self.public))
+
+    def _answering(self, request: Request) -> Answering:
+        return Answering(request, self.service_class, self.public)
+
+    def _keyed(self, endpoint: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the endpoint with the parts of the key as parameters, in place of `key`."""
+        names = key_of(self.service_class.model)
+
+        async def keyed(**given: Any) -> Any:
+            key = tuple(given.pop(f"key_{name}") for name in names)
+            return await endpoint(key=key, **given)
+
+        own = inspect.signature(endpoint).parameters.values()
+        rest = [
+            part.replace(kind=inspect.Parameter.KEYWORD_ONLY) for part in own if part.name != "key"
+        ]
+        keyed.__name__ = endpoint.__name__
+        keyed.__signature__ = inspect.Signature([*self.key_parameters, *rest])  # type: ignore[attr-defined]
+        return keyed
 
 
-def _json(body: bytes, status_code: int = HTTPStatus.OK) -> Response:
-    return Response(body, status_code, media_type="application/json")
-
-
-def _key_reader(
+def _key_parameters(
     service_class: type[ServiceBase[Any, Any, Any]],
-) -> Callable[..., Coroutine[Any, Any, tuple[Any, ...]]]:
-    """Return a dependency that reads the key from the path, each part with its column's type."""
+) -> list[inspect.Parameter]:
+    """Return parameters that read the key from the path, each part with its column's type."""
     model = service_class.model
     columns = columns_of(model)
-
-    async def read_key(**parts: Any) -> tuple[Any, ...]:
-        return tuple(parts[name] for name in key_of(model))
-
-    read_key.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [
-            inspect.Parameter(
-                name,
-                inspect.Parameter.KEYWORD_ONLY,
-                annotation=Annotated[value_type(model, name), _path(bounds(columns[name]))],
-            )
-            for name in key_of(model)
-        ]
-    )
-    return read_key
+    return [
+        inspect.Parameter(
+            f"key_{name}",
+            inspect.Parameter.KEYWORD_ONLY,
+            annotation=Annotated[value_type(model, name), _path(name, bounds(columns[name]))],
+        )
+        for name in key_of(model)
+    ]
 
 
-def _path(limits: tuple[int, int] | None) -> Any:
-    return Path() if limits is None else Path(ge=limits[0], le=limits[1])
+def _path(name: str, limits: tuple[int, int] | None) -> Any:
+    least, most = limits or (None, None)
+    return Path(alias=name, ge=least, le=most)
 
 
 def _strict(schema: type[BaseModel]) -> Any:

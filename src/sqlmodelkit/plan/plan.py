@@ -50,10 +50,15 @@ class Plan(Generic[P]):
         """Say what keeps the response off the `rows` path; empty when nothing does."""
         return tuple(_reasons(self.shape))
 
-    @property
+    @cached_property
     def path(self) -> Path:
         """Which way the response is read."""
         return "objects" if self.reasons else "rows"
+
+    @cached_property
+    def is_flat(self) -> bool:
+        """Whether the response shows columns of the table only, so that a write can return it."""
+        return self.path == "rows" and not self.shape.relations
 
     @cached_property
     def fetch(self) -> Fetch:
@@ -80,6 +85,10 @@ class Plan(Generic[P]):
     @cached_property
     def _list_adapter(self) -> TypeAdapter[list[P]]:
         return TypeAdapter(cast("Any", GenericAlias(list, self.response)))
+
+    def print(self, response: P) -> bytes:
+        """Print a response as the JSON that FastAPI would answer."""
+        return self._adapter.dump_json(response, by_alias=True)
 
     def dump(self, sources: Sequence[SQLModel | dict[str, Any]]) -> bytes:
         """Print what was read as the JSON array that FastAPI would answer, byte by byte.

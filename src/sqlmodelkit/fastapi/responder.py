@@ -1,0 +1,211 @@
+"""Answers as bytes: what the plan prints goes out as it is, with its ETag."""
+
+from collections.abc import Callable, Coroutine, Sequence
+from hashlib import sha256
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+from fastapi import Depends, Request, Response
+from pydantic import BaseModel
+
+from sqlmodelkit.errors import ConfigError
+from sqlmodelkit.filters import Filter
+from sqlmodelkit.pages import DEFAULT_LIMIT, Count
+from sqlmodelkit.service import ServiceBase
+from sqlmodelkit.units import UnitOfWork
+
+from .deps import READING, UnitDep, database_of, unit_in
+
+AnyService = ServiceBase[Any, Any, Any]
+S = TypeVar("S", bound=AnyService)
+
+
+class Responder:
+    """Reads and writes by a service, and answers the request with the JSON of a response model.
+
+    The JSON is what FastAPI would send for `response_model`, without the models being made. What
+    is read has an ETag, and a client that has it already is answered 304 (RFC 9110, section 13).
+
+    Attributes:
+        rows: The service.
+        into: The response model.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        rows: AnyService,
+        into: type[BaseModel],
+        *,
+        last: bool = False,
+    ) -> None:
+        """Prepare answers to a request.
+
+        Args:
+            request: The request.
+            rows: The service in the request's unit of work.
+            into: The response model.
+            last: Whether the answer is all that happens in the unit of work.
+        """
+        self.request = request
+        self.rows = rows
+        self.into = into
+        self._last = last
+
+    async def get(self, key: Any) -> Response:
+        """Answer the row with this key.
+
+        Raises:
+            NotFound: There is none.
+        """
+        return self._read(await self.rows.get_json(key, into=self.into))
+
+    async def all(
+        self,
+        *filters: Filter,
+        sort: str | Sequence[str] | None = None,
+        limit: int | None = None,
+        **conditions: Any,
+    ) -> Response:
+        """Answer the rows that match, as `ServiceBase.all`.
+
+        Raises:
+            PageError, FilterError, SortError: As `ServiceBase.all`.
+        """
+        return self._read(
+            await self.rows.all_json(*filters, into=self.into, sort=sort, limit=limit, **conditions)
+        )
+
+    async def page(
+        self,
+        *filters: Filter,
+        sort: str | Sequence[str] | None = None,
+        limit: int = DEFAULT_LIMIT,
+        offset: int = 0,
+        count: Count = "exact",
+        **conditions: Any,
+    ) -> Response:
+        """Answer a part of the rows that match, as `ServiceBase.page`.
+
+        Raises:
+            PageError, FilterError, SortError: As `ServiceBase.page`.
+        """
+        return self._read(
+            await self.rows.page_json(
+                *filters,
+                into=self.into,
+                sort=sort,
+                limit=limit,
+                offset=offset,
+                count=count,
+                **conditions,
+            )
+        )
+
+    async def create(self, data: BaseModel) -> Response:
+        """Add a row and answer it with 201.
+
+        Raises:
+            InvalidValue, UniqueViolation, ForeignKeyViolation, CheckViolation: As
+                `ServiceBase.create`.
+        """
+        body = await self.rows.create_json(data, into=self.into, last=self._last)
+        return json_response(body, HTTPStatus.CREATED)
+
+    async def update(self, key: Any, data: BaseModel) -> Response:
+        """Write the fields that were set and answer the row.
+
+        Raises:
+            NotFound, StaleVersion, InvalidValue, UniqueViolation: As `ServiceBase.update`.
+        """
+        return json_response(
+            await self.rows.update_json(key, data, into=self.into, last=self._last)
+        )
+
+    def _read(self, body: bytes) -> Response:
+        tag = f'"{sha256(body).hexdigest()[:32]}"'
+        if _matches(self.request.headers.get("if-none-match"), tag):
+            return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"etag": tag})
+        return json_response(body, headers={"etag": tag})
+
+
+def json_response(
+    body: bytes, status_code: int = HTTPStatus.OK, headers: dict[str, str] | None = None
+) -> Response:
+    """Return an answer whose body is JSON already."""
+    return Response(body, status_code, headers, media_type="application/json")
+
+
+def _matches(asked: str | None, tag: str) -> bool:
+    """Compare weakly, as RFC 9110 section 13.1.2 has it for If-None-Match."""
+    if asked is None:
+        return False
+    tags = [part.strip().removeprefix("W/") for part in asked.split(",")]
+    return tag in tags or tags == ["*"]
+
+
+def responder(service_class: type[AnyService], into: type[BaseModel] | None = None) -> Any:
+    """Return a dependency that answers requests by a service, in the bytes of its plan.
+
+    ```python
+    @app.get("/heroes/{hero_id}", response_model=HeroPublic)
+    async def read_hero(
+        hero_id: UUID, heroes: Annotated[Responder, responder(HeroService)]
+    ) -> Response:
+        return await heroes.get(hero_id)
+    ```
+
+    Args:
+        service_class: The service.
+        into: The response model; left out, the service's `public`.
+
+    Raises:
+        ConfigError: The models do not fit together, or no response model is known.
+    """
+    service_class.check()
+    shown = into or getattr(service_class, "public", None)
+    if shown is None:
+        raise ConfigError(
+            f"{service_class.__name__} has no response model.",
+            hint="Pass the model to answer with, or set `public`.",
+        )
+    service_class.plan(shown)
+    return Depends(_provider(service_class, shown), scope="function")
+
+
+def _provider(
+    service_class: type[S], into: type[BaseModel]
+) -> Callable[[Request, UnitOfWork], Coroutine[Any, Any, Responder]]:
+    async def provide(request: Request, unit: UnitDep) -> Responder:
+        return Responder(request, service_class(unit), into)
+
+    return provide
+
+
+class Answering:
+    """Answers one request in the unit of work of its dependencies, or in one of its own.
+
+    An endpoint that is a single call of a service needs no dependency for its unit of work: what
+    the call writes may be made durable by the statement that writes it.
+    """
+
+    def __init__(
+        self, request: Request, service_class: type[AnyService], into: type[BaseModel]
+    ) -> None:
+        self._request = request
+        self._service_class = service_class
+        self._into = into
+        self._own: Any = None
+
+    async def __aenter__(self) -> Responder:
+        unit = unit_in(self._request)
+        if unit is None:
+            reading = self._request.method in READING
+            self._own = database_of(self._request).unit(reading=reading)
+            unit = await self._own.__aenter__()
+        return Responder(
+            self._request, self._service_class(unit), self._into, last=self._own is not None
+        )
+
+    async def __aexit__(self, *error: object) -> bool | None:
+        return None if self._own is None else await self._own.__aexit__(*error)

@@ -19,7 +19,7 @@ RINGS = (
     ("connections", "sessions"),
     ("selection", "wires"),
     ("units",),
-    ("database", "execution", "writes"),
+    ("database", "execution", "explaining", "writes"),
     ("reads",),
     ("service",),
     ("fastapi",),

@@ -3,14 +3,14 @@
 Start at `Reader`.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
 from sqlalchemy import ColumnElement, Select
 from sqlmodel import SQLModel
 
-from .columns import row_key
+from .columns import key_of, row_key
 from .plan import Collection as Children
 from .plan import Plan, row_options
 from .selection import Selection
@@ -62,6 +62,26 @@ class Reader:
         with translating():
             _, items = await self._items(selection, plan)
             return len(items), plan.dump(items)
+
+    async def parts(
+        self, selection: Selection, plan: Plan[Any], batch: int
+    ) -> AsyncIterator[Sequence[Source]]:
+        """Read a selection in the order of the key, a part at a time, what responses are made from.
+
+        Each part is asked for when the one before has been used, and no connection is held in
+        between. Rows that are there throughout come once each, whatever happens to others.
+        """
+        key: tuple[Any, ...] | None = None
+        width = len(key_of(selection.model))
+        number = batch
+        while number == batch:
+            with translating():
+                keys, items = await self._items(selection.following(key).cut(batch), plan)
+            number = len(items)
+            if items:
+                *_, last = keys
+                key = (last,) if width == 1 else last
+                yield items
 
     async def value(self, selection: Selection, column: ColumnElement[Any]) -> Any:
         """Read one value in place of the rows; None when no row matches."""

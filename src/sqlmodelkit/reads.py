@@ -3,7 +3,7 @@
 Start at `Reads`, which `service.ServiceBase` adds the writing verbs to.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from typing import Any, ClassVar, Generic, TypeVar, overload
 
 from pydantic import BaseModel
@@ -13,6 +13,7 @@ from sqlmodel import SQLModel
 from .columns import key_of, key_values
 from .errors import MultipleFound, NotFound, PageError
 from .execution import Reader
+from .explaining import Explaining
 from .filters import MAX_ITEMS, Filter, where
 from .pages import DEFAULT_LIMIT, Count, Page, check_page
 from .plan import Plan
@@ -25,6 +26,7 @@ ModelT = TypeVar("ModelT", bound=SQLModel)
 P = TypeVar("P", bound=BaseModel)
 
 MAX_ROWS = 1000
+BATCH = 500
 
 
 class Reads(Generic[ModelT]):
@@ -332,6 +334,57 @@ class Reads(Generic[ModelT]):
         counted = b"null" if total is None else b"%d" % total
         return b'{"items":%b,"total":%b,"limit":%d,"offset":%d}' % (items, counted, limit, offset)
 
+    async def stream(
+        self,
+        *filters: Filter,
+        into: type[P],
+        batch: int = BATCH,
+        include_deleted: bool = False,
+        **conditions: Any,
+    ) -> AsyncIterator[P]:
+        """Yield all rows that match, however many, in the order of the key and in constant memory.
+
+        They are read in batches, and no connection is held between two of them. A row that is
+        there throughout comes exactly once, whatever is added or removed meanwhile.
+
+        Raises:
+            FilterError: A field or operator is unknown, or a value does not fit.
+            PageError: The batch is out of bounds.
+        """
+        plan = self.plan(into)
+        async for items in self._parts(filters, conditions, plan, batch, include_deleted):
+            for item in items:
+                yield plan.build(item)
+
+    async def stream_json(
+        self,
+        *filters: Filter,
+        into: type[BaseModel],
+        batch: int = BATCH,
+        include_deleted: bool = False,
+        **conditions: Any,
+    ) -> AsyncIterator[bytes]:
+        """Yield what `stream` yields as JSON Lines, the lines of a batch at a time.
+
+        Raises:
+            FilterError, PageError: As `stream`.
+        """
+        plan = self.plan(into)
+        async for items in self._parts(filters, conditions, plan, batch, include_deleted):
+            yield plan.dump_lines(items)
+
+    def _parts(
+        self,
+        filters: Sequence[Filter],
+        conditions: dict[str, Any],
+        plan: Plan[Any],
+        batch: int,
+        include_deleted: bool,
+    ) -> AsyncIterator[Sequence[Any]]:
+        check_page(batch, 0, max_limit=MAX_ROWS)
+        selection = self._select(filters, conditions, include_deleted)
+        return self._reader.parts(selection, plan, batch)
+
     async def count(
         self, *filters: Filter, include_deleted: bool = False, **conditions: Any
     ) -> int:
@@ -391,6 +444,36 @@ class Reads(Generic[ModelT]):
         if into is None:
             return await self._reader.rows(selection, load)
         return await self._reader.responses(selection, self.plan(into))
+
+    async def explain(
+        self,
+        *filters: Filter,
+        into: type[BaseModel],
+        sort: str | Sequence[str] | None = None,
+        limit: int = DEFAULT_LIMIT,
+        analyze: bool = False,
+        **conditions: Any,
+    ) -> str:
+        """Tell how `all` would be read: the plan, each statement, and what the database does for it.
+
+        The statements are run, to know the keys that the further ones are for.
+
+        Args:
+            filters: Conditions, joined by AND.
+            into: The response model.
+            sort: Field names, `-` before those that descend.
+            limit: The most rows.
+            analyze: Whether the database measures too, where it can.
+            conditions: Conditions by keyword.
+
+        Raises:
+            PageError, FilterError, SortError: As `all`.
+        """
+        plan = self.plan(into)
+        selection = _whole(self._select(filters, conditions, include_deleted=False), sort, limit)
+        unit = Explaining(self._unit, analyze=analyze)
+        await Reader(unit, self._statements).json(selection, plan)
+        return "\n".join([plan.explain(), "", *unit.report]).rstrip()
 
     @classmethod
     def plan(cls, response: type[P]) -> Plan[P]:

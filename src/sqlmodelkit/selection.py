@@ -4,12 +4,13 @@ Start at `Selection`.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Integer, Select, bindparam, select
+from sqlalchemy import Integer, Select, bindparam, select, tuple_
 from sqlmodel import SQLModel
 
+from .columns import key_of
 from .filters import Checked, Filter, check_filters
 from .pages import order_by, sort_fields
 from .sessions import INCLUDE_DELETED, ONLY_LIVE
@@ -22,6 +23,7 @@ class Selection:
     Attributes:
         sort: Field names for the order; None where it does not matter.
         part: The most rows, and the rows to skip.
+        after: The key after which the rows begin, in the key's order.
     """
 
     model: type[SQLModel]
@@ -30,6 +32,7 @@ class Selection:
     sort: tuple[str, ...] | None = None
     part: tuple[int, int] | None = None
     include_deleted: bool = False
+    after: tuple[Any, ...] | None = None
 
     @classmethod
     def of(
@@ -56,40 +59,51 @@ class Selection:
             SortError: A field cannot be sorted by.
         """
         names = sort_fields(self.model, sort if isinstance(sort, str) else tuple(sort or ()))
-        return Selection(
-            self.model, self.filters, self.dialect, names, self.part, self.include_deleted
-        )
+        return replace(self, sort=names)
 
     def cut(self, limit: int, offset: int = 0) -> "Selection":
         """Return a part of the rows."""
-        return Selection(
-            self.model,
-            self.filters,
-            self.dialect,
-            self.sort,
-            (limit, offset),
-            self.include_deleted,
-        )
+        return replace(self, part=(limit, offset))
+
+    def following(self, key: tuple[Any, ...] | None) -> "Selection":
+        """Return the rows after the one with this key, in the key's order; None is the start."""
+        return replace(self, sort=(), after=key)
 
     @property
     def key(self) -> Hashable:
         """The same for selections that share their SQL; None where it cannot be told."""
         if self.filters.key is None:
             return None
-        return (self.filters.key, self.sort, self.part is None, self.include_deleted)
+        return (
+            self.filters.key,
+            self.sort,
+            self.part is None,
+            self.after is None,
+            self.include_deleted,
+        )
 
     @property
     def values(self) -> dict[str, Any]:
         """The values to be sent, by parameter."""
-        if self.part is None:
-            return self.filters.values
-        return {**self.filters.values, "part_limit": self.part[0], "part_offset": self.part[1]}
+        values = self.filters.values
+        if self.part is not None:
+            values = {**values, "part_limit": self.part[0], "part_offset": self.part[1]}
+        if self.after is not None:
+            values = {**values, **{f"after_{n}": part for n, part in enumerate(self.after)}}
+        return values
 
     def select(self) -> Select[Any]:
         """Return the statement, with parameters in place of the values."""
         statement = select(self.model).where(*self.filters.expressions())
         if self.sort is not None:
             statement = statement.order_by(*order_by(self.model, self.sort, dialect=self.dialect))
+        if self.after is not None:
+            columns = [getattr(self.model, name) for name in key_of(self.model)]
+            given = [bindparam(f"after_{n}", type_=column.type) for n, column in enumerate(columns)]
+            single = len(columns) == 1
+            statement = statement.where(
+                columns[0] > given[0] if single else tuple_(*columns) > tuple_(*given)
+            )
         if self.part is not None:
             limit = bindparam("part_limit", type_=Integer)
             statement = statement.limit(limit).offset(bindparam("part_offset", type_=Integer))

@@ -21,6 +21,7 @@ class UnitOfWork:
     session has begun a transaction, everything of the unit happens in it.
 
     Attributes:
+        engine: Where it happens.
         dialect: The database's name, as SQLAlchemy says it.
     """
 
@@ -38,7 +39,7 @@ class UnitOfWork:
             reading: Whether nothing that is read has to stay true until the end.
             session: Its session, when there is one already.
         """
-        self._engine = engine
+        self.engine = engine
         self._lone = engine if isinstance(engine, AsyncEngine) and session is None else None
         self._reading = reading
         self._session = session
@@ -59,7 +60,7 @@ class UnitOfWork:
     def session(self) -> AsyncSession:
         """The session of this unit of work; its first statement begins the transaction."""
         if self._session is None:
-            self._session = AsyncSession(self._engine, expire_on_commit=False)
+            self._session = AsyncSession(self.engine, expire_on_commit=False)
         return self._session
 
     @property
@@ -76,7 +77,7 @@ class UnitOfWork:
 
     def can_return(self, verb: Literal["insert", "update"]) -> bool:
         """Tell whether the database answers the rows that it writes."""
-        dialect = self._engine.dialect
+        dialect = self.engine.dialect
         return dialect.insert_returning if verb == "insert" else dialect.update_returning
 
     def wire(
@@ -102,7 +103,7 @@ class UnitOfWork:
     async def aside(self) -> AsyncIterator[AsyncSession]:
         """Give another session that sees what this unit sees, and keeps its rows to itself."""
         if self._reading and not self.begun:
-            async with AsyncSession(self._engine) as session:
+            async with AsyncSession(self.engine) as session:
                 yield session
         else:
             await self.session.flush()

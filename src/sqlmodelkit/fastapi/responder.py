@@ -1,13 +1,15 @@
 """Answers as bytes: what the plan prints goes out as it is, with its ETag."""
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from hashlib import sha256
 from http import HTTPStatus
 from typing import Any, TypeVar
 
 from fastapi import Depends, Request, Response
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
+from sqlmodelkit.database import Database
 from sqlmodelkit.errors import ConfigError
 from sqlmodelkit.filters import Filter
 from sqlmodelkit.pages import DEFAULT_LIMIT, Count
@@ -102,6 +104,26 @@ class Responder:
             )
         )
 
+    async def stream(self, *filters: Filter, **conditions: Any) -> Response:
+        """Answer all rows that match as JSON Lines, in the order of the key.
+
+        What goes wrong before the first lines is answered as usual. The connection is free while
+        the client reads.
+
+        Raises:
+            FilterError: As `ServiceBase.stream`.
+        """
+        rows = type(self.rows)
+        lines = _lines(database_of(self.request), rows, self.into, filters, conditions)
+        first = await anext(lines, b"")
+
+        async def body() -> AsyncIterator[bytes]:
+            yield first
+            async for part in lines:
+                yield part
+
+        return StreamingResponse(body(), media_type="application/jsonl")
+
     async def create(self, data: BaseModel) -> Response:
         """Add a row and answer it with 201.
 
@@ -127,6 +149,19 @@ class Responder:
         if _matches(self.request.headers.get("if-none-match"), tag):
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"etag": tag})
         return json_response(body, headers={"etag": tag})
+
+
+async def _lines(
+    db: Database,
+    service_class: type[AnyService],
+    into: type[BaseModel],
+    filters: Sequence[Filter],
+    conditions: dict[str, Any],
+) -> AsyncIterator[bytes]:
+    # The request's unit of work has ended when the answer is sent: this is one of its own.
+    async with db.unit(reading=True) as unit:
+        async for part in service_class(unit).stream_json(*filters, into=into, **conditions):
+            yield part
 
 
 def json_response(

@@ -101,6 +101,10 @@ class Plan(Generic[P]):
         models = [self.build(source) for source in sources]
         return self._list_adapter.dump_json(models, by_alias=True)
 
+    def dump_lines(self, sources: Sequence[SQLModel | dict[str, Any]]) -> bytes:
+        """Print what was read as JSON Lines: each response on a line of its own."""
+        return b"".join(self.dump([source])[1:-1] + b"\n" for source in sources)
+
     def statement_count(self) -> int:
         """Return how many statements one answer takes, however many rows it has."""
         return 1 + sum(edge.many for edge in self.shape.edges())

@@ -1,9 +1,9 @@
 """How rows are read: the verbs that change nothing. Ring 7.
 
-Start at `Reads`, which `service.ServiceBase` adds the writing verbs to.
+Start at `Reads`; `answers` adds JSON to it, and `service` the writing verbs.
 """
 
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, ClassVar, Generic, TypeVar, overload
 
 from pydantic import BaseModel
@@ -13,7 +13,6 @@ from sqlmodel import SQLModel
 from .columns import key_of, key_values
 from .errors import MultipleFound, NotFound, PageError
 from .execution import Reader
-from .explaining import Explaining
 from .filters import MAX_ITEMS, Filter, where
 from .pages import DEFAULT_LIMIT, Count, Page, check_page
 from .plan import Plan
@@ -26,7 +25,6 @@ ModelT = TypeVar("ModelT", bound=SQLModel)
 P = TypeVar("P", bound=BaseModel)
 
 MAX_ROWS = 1000
-BATCH = 500
 
 
 class Reads(Generic[ModelT]):
@@ -214,8 +212,8 @@ class Reads(Generic[ModelT]):
             SortError: A field cannot be sorted by.
         """
         selection = self._select(filters, conditions, include_deleted)
-        found = await self._read(_whole(selection, sort, limit), load, into)
-        self._check_whole(len(found), limit)
+        found = await self._read(whole(selection, sort, limit), load, into)
+        self._checkwhole(len(found), limit)
         return [result for _, result in found]
 
     @overload
@@ -273,117 +271,10 @@ class Reads(Generic[ModelT]):
             SortError: A field cannot be sorted by.
         """
         selection = self._select(filters, conditions, include_deleted)
-        part = _part(selection, sort, limit, offset)
+        part = part_of(selection, sort, limit, offset)
         items = [result for _, result in await self._read(part, load, into)]
         total = await self._total(selection, len(items), part, count)
         return Page[Any].model_construct(items=items, total=total, limit=limit, offset=offset)
-
-    async def get_json(
-        self, key: Any, *, into: type[BaseModel], include_deleted: bool = False
-    ) -> bytes:
-        """Return the row with this key as the JSON that FastAPI would answer for `into`.
-
-        Raises:
-            NotFound: There is none.
-        """
-        selection = self._select((), key_values(self.model, key), include_deleted)
-        number, array = await self._reader.json(selection, self.plan(into))
-        if number == 0:
-            raise self._not_found(key)
-        return array[1:-1]
-
-    async def all_json(
-        self,
-        *filters: Filter,
-        into: type[BaseModel],
-        sort: str | Sequence[str] | None = None,
-        limit: int | None = None,
-        include_deleted: bool = False,
-        **conditions: Any,
-    ) -> bytes:
-        """Return what `all` returns, as the JSON that FastAPI would answer for `list[into]`.
-
-        Raises:
-            PageError, FilterError, SortError: As `all`.
-        """
-        selection = self._select(filters, conditions, include_deleted)
-        number, items = await self._reader.json(_whole(selection, sort, limit), self.plan(into))
-        self._check_whole(number, limit)
-        return items
-
-    async def page_json(
-        self,
-        *filters: Filter,
-        into: type[BaseModel],
-        sort: str | Sequence[str] | None = None,
-        limit: int = DEFAULT_LIMIT,
-        offset: int = 0,
-        count: Count = "exact",
-        include_deleted: bool = False,
-        **conditions: Any,
-    ) -> bytes:
-        """Return what `page` returns, as the JSON that FastAPI would answer for `Page[into]`.
-
-        Raises:
-            PageError, FilterError, SortError: As `page`.
-        """
-        selection = self._select(filters, conditions, include_deleted)
-        part = _part(selection, sort, limit, offset)
-        number, items = await self._reader.json(part, self.plan(into))
-        total = await self._total(selection, number, part, count)
-        counted = b"null" if total is None else b"%d" % total
-        return b'{"items":%b,"total":%b,"limit":%d,"offset":%d}' % (items, counted, limit, offset)
-
-    async def stream(
-        self,
-        *filters: Filter,
-        into: type[P],
-        batch: int = BATCH,
-        include_deleted: bool = False,
-        **conditions: Any,
-    ) -> AsyncIterator[P]:
-        """Yield all rows that match, however many, in the order of the key and in constant memory.
-
-        They are read in batches, and no connection is held between two of them. A row that is
-        there throughout comes exactly once, whatever is added or removed meanwhile.
-
-        Raises:
-            FilterError: A field or operator is unknown, or a value does not fit.
-            PageError: The batch is out of bounds.
-        """
-        plan = self.plan(into)
-        async for items in self._parts(filters, conditions, plan, batch, include_deleted):
-            for item in items:
-                yield plan.build(item)
-
-    async def stream_json(
-        self,
-        *filters: Filter,
-        into: type[BaseModel],
-        batch: int = BATCH,
-        include_deleted: bool = False,
-        **conditions: Any,
-    ) -> AsyncIterator[bytes]:
-        """Yield what `stream` yields as JSON Lines, the lines of a batch at a time.
-
-        Raises:
-            FilterError, PageError: As `stream`.
-        """
-        plan = self.plan(into)
-        async for items in self._parts(filters, conditions, plan, batch, include_deleted):
-            yield plan.dump_lines(items)
-
-    def _parts(
-        self,
-        filters: Sequence[Filter],
-        conditions: dict[str, Any],
-        plan: Plan[Any],
-        batch: int,
-        include_deleted: bool,
-    ) -> AsyncIterator[Sequence[Any]]:
-        check_page(batch, 0, max_limit=MAX_ROWS)
-        selection = self._select(filters, conditions, include_deleted)
-        return self._reader.parts(selection, plan, batch)
 
     async def count(
         self, *filters: Filter, include_deleted: bool = False, **conditions: Any
@@ -407,7 +298,7 @@ class Reads(Generic[ModelT]):
         selection = self._select(filters, conditions, include_deleted).cut(1)
         return await self._reader.value(selection, literal_column("1")) is not None
 
-    def _check_whole(self, number: int, limit: int | None) -> None:
+    def _checkwhole(self, number: int, limit: int | None) -> None:
         if limit is None and number > MAX_ROWS:
             raise PageError(
                 f"More than {MAX_ROWS} rows of {self.model.__name__} match.",
@@ -445,36 +336,6 @@ class Reads(Generic[ModelT]):
             return await self._reader.rows(selection, load)
         return await self._reader.responses(selection, self.plan(into))
 
-    async def explain(
-        self,
-        *filters: Filter,
-        into: type[BaseModel],
-        sort: str | Sequence[str] | None = None,
-        limit: int = DEFAULT_LIMIT,
-        analyze: bool = False,
-        **conditions: Any,
-    ) -> str:
-        """Tell how `all` would be read: the plan, each statement, and what the database does for it.
-
-        The statements are run, to know the keys that the further ones are for.
-
-        Args:
-            filters: Conditions, joined by AND.
-            into: The response model.
-            sort: Field names, `-` before those that descend.
-            limit: The most rows.
-            analyze: Whether the database measures too, where it can.
-            conditions: Conditions by keyword.
-
-        Raises:
-            PageError, FilterError, SortError: As `all`.
-        """
-        plan = self.plan(into)
-        selection = _whole(self._select(filters, conditions, include_deleted=False), sort, limit)
-        unit = Explaining(self._unit, analyze=analyze)
-        await Reader(unit, self._statements).json(selection, plan)
-        return "\n".join([plan.explain(), "", *unit.report]).rstrip()
-
     @classmethod
     def plan(cls, response: type[P]) -> Plan[P]:
         """Return how a response model is read from this table; `.explain()` prints it.
@@ -494,14 +355,24 @@ class Reads(Generic[ModelT]):
         return NotFound(f"There is no {name} with the key {shown}.", model=name, key=key)
 
 
-def _whole(selection: Selection, sort: str | Sequence[str] | None, limit: int | None) -> Selection:
+def whole(selection: Selection, sort: str | Sequence[str] | None, limit: int | None) -> Selection:
+    """Return what `all` reads of a selection: at most one row more than it may.
+
+    Raises:
+        PageError, SortError: The limit is out of bounds, or a field cannot be sorted by.
+    """
     if limit is not None:
         check_page(limit, 0, max_limit=MAX_ROWS)
     return selection.ordered(sort).cut(limit or MAX_ROWS + 1)
 
 
-def _part(
+def part_of(
     selection: Selection, sort: str | Sequence[str] | None, limit: int, offset: int
 ) -> Selection:
+    """Return what `page` reads of a selection.
+
+    Raises:
+        PageError, SortError: The part is out of bounds, or a field cannot be sorted by.
+    """
     check_page(limit, offset, max_limit=MAX_ROWS)
     return selection.ordered(sort).cut(limit, offset)

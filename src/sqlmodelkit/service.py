@@ -1,4 +1,4 @@
-"""How rows are used and changed: the CRUD verbs over one table, in a unit of work. Ring 8.
+"""How rows are used and changed: the CRUD verbs over one table, in a unit of work. Ring 9.
 
 Start at `ServiceBase`. Services flush, so that keys, defaults and refusals of the database appear
 at the call; they never commit: the unit of work does.
@@ -12,6 +12,7 @@ from sqlalchemy import delete, null
 from sqlalchemy import update as sql_update
 from sqlalchemy.orm.attributes import set_committed_value
 
+from .answers import Answers
 from .columns import (
     check,
     columns_of,
@@ -25,7 +26,7 @@ from .errors import ConfigError
 from .filters import check_filters, compile_filters
 from .models import SoftDelete, Version, utcnow
 from .plan import Plan
-from .reads import ModelT, P, Reads
+from .reads import ModelT, P
 from .sessions import INCLUDE_DELETED, translating
 from .writes import Writer
 
@@ -33,7 +34,7 @@ CreateT = TypeVar("CreateT", bound=BaseModel)
 UpdateT = TypeVar("UpdateT", bound=BaseModel)
 
 
-class ServiceBase(Reads[ModelT], Generic[ModelT, CreateT, UpdateT]):
+class ServiceBase(Answers[ModelT], Generic[ModelT, CreateT, UpdateT]):
     """Reads and writes rows of one table.
 
     ```python

@@ -1,4 +1,4 @@
-"""The FastAPI edge: dependencies, routers, error answers and health. Ring 9.
+"""The FastAPI edge: dependencies, routers, error answers and health. Ring 10.
 
 Start at `install`.
 """

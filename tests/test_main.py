@@ -1,0 +1,93 @@
+"""The command line shows how a response is read."""
+
+import asyncio
+
+import pytest
+
+from sqlmodelkit import Database
+from sqlmodelkit.__main__ import main
+from tests.world import add_volume, add_writer, create_world
+
+VOLUMES = "tests.world:VolumeService"
+DETAIL = "tests.world:VolumeDetail"
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """Run a command; answer its status, what it says and what it complains about."""
+    status = main(["explain", *arguments])
+    said = capsys.readouterr()
+    return status, said.out, said.err
+
+
+def test_the_plan_is_shown_without_a_database(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of the service's own response model, or of the one that is named."""
+    status, own, _ = run(capsys, VOLUMES)
+    assert (0, True) == (status, own.startswith("VolumePublic from Volume: 1 statement(s)"))
+    status, named, _ = run(capsys, VOLUMES, DETAIL)
+    assert (0, True) == (status, named.startswith("VolumeDetail from Volume: 3 statement(s)"))
+
+
+@pytest.mark.db
+@pytest.mark.parametrize("measure", ["--database", "--analyze"])
+def test_the_database_is_asked_for_its_plans(
+    database_url: str,
+    measure: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Each statement is shown with what the database says about it."""
+    asyncio.run(_fill(database_url))
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    status, said, complaint = run(
+        capsys, VOLUMES, DETAIL, "title__startswith=D", "--sort=-title", "--limit=5", measure
+    )
+    assert (0, "") == (status, complaint)
+    statements = [line for line in said.splitlines() if line.startswith("SELECT ")]
+    assert 3 == len(statements)
+    plans = [line for line in said.splitlines() if line.startswith("  ") and "w_chapter" in line]
+    assert plans
+
+
+async def _fill(url: str) -> None:
+    db = Database(url)
+    await create_world(db)
+    await add_volume(db, "Dune", writer_id=await add_writer(db))
+    await db.close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["tests.world"], "'tests.world' names no class. Write it as app.heroes:HeroService."),
+        (["tests.missing:X"], "There is no module 'tests.missing'."),
+        (["tests.world:Nothing"], "tests.world:Nothing is not a ServiceBase."),
+        (["tests.world:Volume"], "tests.world:Volume is not a ServiceBase."),
+        ([VOLUMES, "tests.world:VolumeService"], "tests.world:VolumeService is not a BaseModel."),
+        ([VOLUMES, "tests.world:Volume"], "Volume is a table and cannot be a response model."),
+        ([VOLUMES, DETAIL, "title"], "'title' is not a filter. Write it as age__gte=20."),
+    ],
+)
+def test_what_cannot_be_found_is_said(
+    arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The status is 1, and the complaint names what is wrong."""
+    status, said, complained = run(capsys, *arguments)
+    assert (1, "", True) == (status, said, complained.startswith(complaint))
+
+
+def test_a_service_without_a_response_model_needs_one(capsys: pytest.CaptureFixture[str]) -> None:
+    """It has to be named."""
+    status, _, complained = run(capsys, "tests.plan.test_exactness:Clubs")
+    assert (1, "Clubs has no response model. Name one after the service.\n") == (
+        status,
+        complained,
+    )
+
+
+def test_a_filter_that_is_wrong_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As everywhere: nothing unknown is left out."""
+    monkeypatch.setenv("DATABASE_URL", "sqlite:///:memory:")
+    status, _, complained = run(capsys, VOLUMES, "titel=x", "--database")
+    assert (1, True) == (status, complained.startswith("Volume has no field 'titel' (titel)."))

@@ -30,8 +30,11 @@ class Answers(Reads[ModelT]):
         Raises:
             NotFound: There is none.
         """
+        plan = self.plan(into)
+        if type(self).get is not Reads.get:
+            return plan.print(await self.get(key, into=into, include_deleted=include_deleted))
         selection = self._select((), key_values(self.model, key), include_deleted)
-        number, array = await self._reader.json(selection, self.plan(into))
+        number, array = await self._reader.json(selection, plan)
         if number == 0:
             raise self._not_found(key)
         return array[1:-1]
@@ -50,8 +53,19 @@ class Answers(Reads[ModelT]):
         Raises:
             PageError, FilterError, SortError: As `all`.
         """
+        plan = self.plan(into)
+        if type(self).all is not Reads.all:
+            rows = await self.all(
+                *filters,
+                into=into,
+                sort=sort,
+                limit=limit,
+                include_deleted=include_deleted,
+                **conditions,
+            )
+            return plan.print_all(rows)
         selection = self._select(filters, conditions, include_deleted)
-        number, items = await self._reader.json(whole(selection, sort, limit), self.plan(into))
+        number, items = await self._reader.json(whole(selection, sort, limit), plan)
         self._checkwhole(number, limit)
         return items
 
@@ -71,10 +85,29 @@ class Answers(Reads[ModelT]):
         Raises:
             PageError, FilterError, SortError: As `page`.
         """
-        selection = self._select(filters, conditions, include_deleted)
-        part = part_of(selection, sort, limit, offset)
-        number, items = await self._reader.json(part, self.plan(into))
-        total = await self._total(selection, number, part, count)
+        plan = self.plan(into)
+        if type(self).page is not Reads.page:
+            page = await self.page(
+                *filters,
+                into=into,
+                sort=sort,
+                limit=limit,
+                offset=offset,
+                count=count,
+                include_deleted=include_deleted,
+                **conditions,
+            )
+            items, total, limit, offset = (
+                plan.print_all(page.items),
+                page.total,
+                page.limit,
+                page.offset,
+            )
+        else:
+            selection = self._select(filters, conditions, include_deleted)
+            part = part_of(selection, sort, limit, offset)
+            number, items = await self._reader.json(part, plan)
+            total = await self._total(selection, number, part, count)
         counted = b"null" if total is None else b"%d" % total
         return b'{"items":%b,"total":%b,"limit":%d,"offset":%d}' % (items, counted, limit, offset)
 

@@ -197,10 +197,10 @@ def _reset(connection: Any, record: Any, state: PoolResetState) -> None:
     # SQLite keeps a transaction open whose COMMIT it refused; SQLAlchemy takes it for ended.
     refused = getattr(connection.driver_connection, "in_transaction", False)
     if refused or not state.transaction_was_reset:
-        await_only(_whole(greenlet_spawn(connection.rollback)))
+        await_only(whole(greenlet_spawn(connection.rollback)))
 
 
-async def _whole(ending: Coroutine[Any, Any, None]) -> None:
+async def whole(ending: Coroutine[Any, Any, None]) -> None:
     """Finish what must not be cut in the middle; a cancellation meanwhile comes right after."""
     work = asyncio.ensure_future(ending)
     try:

@@ -125,7 +125,7 @@ class Reader:
         name: object,
     ) -> Sequence[Sequence[Any]]:
         """Run what `build` makes of the selection; its form is compiled once, where it can be."""
-        if selection.key is None:
+        if selection.key is None or not wire.compiled:
             statement = selection.scope(build(selection.select()))
             return await wire.fetch(statement, selection.values)
         compiled = self.statements.get(
@@ -146,14 +146,16 @@ class Reader:
             size = children.size(len(keys), wire.dialect.name)
             part = keys[: size or None]
             keys = keys[len(part) :]
-            compiled = self._children(wire, selection, children, size)
-            children.fill(await wire.fetch(compiled, children.values(part, size)), lists, inner)
+            statement = self._children(wire, selection, children, size)
+            children.fill(await wire.fetch(statement, children.values(part, size)), lists, inner)
         for further, further_lists in zip(children.fetch.collections, inner, strict=True):
             await self._fill(wire, selection, further, further_lists)
 
     def _children(
         self, wire: Wire, selection: Selection, children: Children, size: int
-    ) -> Compiled:
+    ) -> Compiled | Select[Any]:
+        if not wire.compiled:
+            return selection.scope(children.select(size))
         return self.statements.get(
             (wire.dialect, children, size, selection.include_deleted),
             lambda: compile_statement(

@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Dialect, Select
+from sqlalchemy import Dialect
 
 from .statements import Compiled, compile_statement
 from .units import UnitOfWork
-from .wires import Rows, Wire
+from .wires import ConnectionWire, Rows, Statement, Wire
 
 _EXPLAIN = {"postgresql": "EXPLAIN", "sqlite": "EXPLAIN QUERY PLAN"}
 _ANALYZE = {
@@ -40,12 +40,16 @@ class Explaining(UnitOfWork):
     async def wire(self, *, compiled: bool = True, last: bool = False) -> AsyncIterator[Wire]:
         """Give a wire that reports."""
         async with self._unit.wire(compiled=compiled, last=last) as wire:
-            yield _ExplainingWire(wire, self.report, analyze=self._analyze)
+            asker = wire
+            if not wire.compiled:
+                asker = ConnectionWire(await self._unit.session.connection())
+            yield _ExplainingWire(wire, asker, self.report, analyze=self._analyze)
 
 
 class _ExplainingWire:
-    def __init__(self, wire: Wire, report: list[str], *, analyze: bool) -> None:
+    def __init__(self, wire: Wire, asker: Wire, report: list[str], *, analyze: bool) -> None:
         self._wire = wire
+        self._asker = asker
         self._report = report
         self._analyze = analyze
 
@@ -53,12 +57,16 @@ class _ExplainingWire:
     def dialect(self) -> Dialect:
         return self._wire.dialect
 
-    async def fetch(self, statement: Compiled | Select[Any], values: Mapping[str, Any]) -> Rows:
+    @property
+    def compiled(self) -> bool:
+        return self._wire.compiled
+
+    async def fetch(self, statement: Compiled | Statement, values: Mapping[str, Any]) -> Rows:
         sent = statement
         if not isinstance(sent, Compiled):
             sent = compile_statement(sent, self.dialect, ())
         asking = replace(sent, text=f"{self._verb()} {sent.text}", results=())
-        rows = await self._wire.fetch(asking, values)
+        rows = await self._asker.fetch(asking, values)
         self._report += [sent.text, *(f"  {_line(row)}" for row in rows), ""]
         return await self._wire.fetch(statement, values)
 

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin, overload
 
 from pydantic import BaseModel
-from sqlalchemy import delete, null
+from sqlalchemy import JSON, Column, delete, null
 from sqlalchemy import update as sql_update
 from sqlalchemy.orm.attributes import set_committed_value
+from sqlmodel import SQLModel
 
 from .answers import Answers
 from .columns import (
@@ -170,7 +171,7 @@ class ServiceBase(Answers[ModelT], Generic[ModelT, CreateT, UpdateT]):
         plan = self.plan(into)
         if type(self).create is not ServiceBase.create:
             return plan.print(await self.create(data, into=into))
-        key, item = await self._insert_one(data, plan, last=last)
+        key, item = await self._insert_one(data, plan, last=last and plan.prints_rows)
         return await self.get_json(key, into=into) if item is None else plan.dump([item])[1:-1]
 
     @overload
@@ -226,7 +227,7 @@ class ServiceBase(Answers[ModelT], Generic[ModelT, CreateT, UpdateT]):
         plan = self.plan(into)
         if type(self).update is not ServiceBase.update:
             return plan.print(await self.update(key, data, into=into))
-        known, item = await self._update_one(key, data, plan, last=last)
+        known, item = await self._update_one(key, data, plan, last=last and plan.prints_rows)
         return plan.dump([item])[1:-1] if known else await self.get_json(key, into=into)
 
     async def delete(self, key: Any) -> None:
@@ -282,7 +283,8 @@ class ServiceBase(Answers[ModelT], Generic[ModelT, CreateT, UpdateT]):
         """Change a row; answer whether what the plan shows of it is known, and that."""
         values = await self._updated(data)
         parts = key_values(self.model, key)
-        if not values or set(parts) & set(values) or not self._writer.can("update"):
+        by_session = set(parts) & set(values) or type(self).get is not ServiceBase.get
+        if not values or by_session or not self._writer.can("update"):
             await self._change(key, values)
             return False, None
         found = check_filters(self.model, conditions=parts, dialect=self._unit.dialect)
@@ -300,8 +302,12 @@ class ServiceBase(Answers[ModelT], Generic[ModelT, CreateT, UpdateT]):
         row: ModelT = await self.get(key)
         for name, value in values.items():
             setattr(row, name, value)
+        columns = columns_of(self.model)
+        nulls = _set_nulls(row, [name for name in values if isinstance(columns[name].type, JSON)])
         with translating():
             await self.session.flush()
+        for name in nulls:
+            set_committed_value(row, name, None)
         return row
 
     @property
@@ -318,7 +324,16 @@ class ServiceBase(Answers[ModelT], Generic[ModelT, CreateT, UpdateT]):
 
     async def _add(self, rows: Sequence[Mapping[str, Any]]) -> list[ModelT]:
         added: list[ModelT] = [self.model(**values) for values in rows]
-        nulls = [self._set_nulls(row) for row in added]
+        columns = columns_of(self.model)
+        nulls = []
+        for row in added:
+            given = [
+                name
+                for name, column in columns.items()
+                if isinstance(column.type, JSON)
+                or (name in row.model_fields_set and _has_default(column))
+            ]
+            nulls.append(_set_nulls(row, given))
         with translating():
             self.session.add_all(added)
             await self.session.flush()
@@ -326,19 +341,6 @@ class ServiceBase(Answers[ModelT], Generic[ModelT, CreateT, UpdateT]):
             for name in names:
                 set_committed_value(row, name, None)
         return added
-
-    def _set_nulls(self, row: ModelT) -> list[str]:
-        """Make a None that was given win over the column's default, and say which these are."""
-        names = [
-            name
-            for name, column in columns_of(self.model).items()
-            if (column.default is not None or column.server_default is not None)
-            and name in row.model_fields_set
-            and getattr(row, name) is None
-        ]
-        for name in names:
-            setattr(row, name, null())
-        return names
 
     def _update(self, values: Mapping[str, Any]) -> Any:
         if issubclass(self.model, Version):
@@ -355,3 +357,18 @@ class ServiceBase(Answers[ModelT], Generic[ModelT, CreateT, UpdateT]):
             result = await self.session.exec(statement.where(*matches))
         if result.rowcount == 0:
             raise self._not_found(key)
+
+
+def _has_default(column: Column[Any]) -> bool:
+    return column.default is not None or column.server_default is not None
+
+
+def _set_nulls(row: SQLModel, names: Iterable[str]) -> list[str]:
+    """Make NULL of what is None, and say where.
+
+    Otherwise the column's default would win over it, or JSON would store its own null.
+    """
+    found = [name for name in names if getattr(row, name) is None]
+    for name in found:
+        setattr(row, name, null())
+    return found

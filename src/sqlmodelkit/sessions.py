@@ -88,14 +88,13 @@ def _guard(state: ORMExecuteState) -> None:
 
 # A session that does nothing: it shows which listeners all sessions have.
 _ANY_SESSION: Any = _Session()
-_OWN_LISTENERS = len(_ANY_SESSION.dispatch.do_orm_execute)
 _OVERSEERS = ("before_flush", "after_flush", "after_begin", "before_commit", "after_commit")
 
 
-def overseen() -> bool:
-    """Tell whether an application listens to all sessions: then every statement needs one."""
-    dispatch = _ANY_SESSION.dispatch
-    return len(dispatch.do_orm_execute) > _OWN_LISTENERS or any(
+def overseen(session: "AsyncSession | None") -> bool:
+    """Tell whether an application listens to a session, or to all: then everything needs one."""
+    dispatch: Any = (_ANY_SESSION if session is None else session.sync_session).dispatch
+    return any(listener is not _guard for listener in dispatch.do_orm_execute) or any(
         getattr(dispatch, name) for name in _OVERSEERS
     )
 

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from .errors import ConfigError
 from .sessions import AsyncSession, overseen
-from .wires import ConnectionWire, Wire, lone
+from .wires import ConnectionWire, SessionWire, Wire, lone
 
 
 class UnitOfWork:
@@ -90,14 +90,25 @@ class UnitOfWork:
             last: Whether this is one statement, and the last of the unit: then it may stand alone
                 even though it writes.
         """
-        if self._lone is not None and (self._reading or last) and not (self.begun or overseen()):
+        if self.overseen:
+            return self._watched()
+        if self._lone is not None and (self._reading or last) and not self.begun:
             return lone(self._lone, reading=not last, compiled=compiled)
         return self._joined()
+
+    @property
+    def overseen(self) -> bool:
+        """Whether an application listens to what the session does, and so must hear of it all."""
+        return overseen(self._session)
 
     @asynccontextmanager
     async def _joined(self) -> AsyncIterator[Wire]:
         await self.session.flush()
         yield ConnectionWire(await self.session.connection())
+
+    @asynccontextmanager
+    async def _watched(self) -> AsyncIterator[Wire]:
+        yield SessionWire(self.session)
 
     @asynccontextmanager
     async def aside(self) -> AsyncIterator[AsyncSession]:

@@ -10,16 +10,20 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequenc
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol, Self
 
-from sqlalchemy import Dialect, Select
+from sqlalchemy import Dialect, Insert, Select, Update
 from sqlalchemy import exc as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.util import greenlet_spawn
 
-from .connections import LIVENESS, Liveness, refusal
+from .connections import LIVENESS, Liveness, refusal, whole
 from .drivers import translate
 from .errors import ConnectionLost, QueryTimeout, SQLModelKitError
+from .sessions import AsyncSession
 from .statements import Compiled
+
+Statement = Select[Any] | Insert | Update
+"""A statement of SQLAlchemy's."""
 
 Rows = Sequence[Sequence[Any]]
 Fetch = Callable[[Any, str, tuple[Any, ...]], Coroutine[Any, Any, Any]]
@@ -30,7 +34,12 @@ _HEARD = (
     "before_cursor_execute",
     "after_cursor_execute",
     "engine_connect",
+    "commit",
+    "rollback",
 )
+_EXECUTED = ("do_execute", "do_execute_no_params")
+_OWN_ERROR_HANDLERS = 1
+_SCHEMAS = "schema_translate_map"
 _LOG = logging.getLogger("sqlalchemy.engine.Engine")
 
 
@@ -41,7 +50,11 @@ class Wire(Protocol):
     def dialect(self) -> Dialect:
         """The dialect of the database, which has been connected."""
 
-    async def fetch(self, statement: Compiled | Select[Any], values: Mapping[str, Any]) -> Rows:
+    @property
+    def compiled(self) -> bool:
+        """Whether statements shall be compiled; otherwise they are SQLAlchemy's."""
+
+    async def fetch(self, statement: Compiled | Statement, values: Mapping[str, Any]) -> Rows:
         """Run a statement with values for its parameters."""
 
 
@@ -52,22 +65,55 @@ class ConnectionWire:
         self._connection = connection
 
     @property
+    def compiled(self) -> bool:
+        """Whether statements shall be compiled: not where the names of schemas are exchanged."""
+        connection = self._connection.sync_connection
+        return connection is None or _SCHEMAS not in connection.get_execution_options()
+
+    @property
     def dialect(self) -> Dialect:
         """The connection's dialect."""
         return self._connection.dialect
 
-    async def fetch(self, statement: Compiled | Select[Any], values: Mapping[str, Any]) -> Rows:
+    async def fetch(self, statement: Compiled | Statement, values: Mapping[str, Any]) -> Rows:
         """Run a statement with values for its parameters."""
         if isinstance(statement, Compiled):
             arguments = statement.arguments(values)
             result = await self._connection.exec_driver_sql(statement.text, arguments)
             return statement.read(result.all()) if result.returns_rows else []
-        rows: Rows = (await self._connection.execute(statement, values)).all()
+        answer = await self._connection.execute(statement, values)
+        rows: Rows = answer.all() if answer.returns_rows else []
+        return rows
+
+
+class SessionWire:
+    """Sends statements through a session, for those who listen to it."""
+
+    compiled = False
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    @property
+    def dialect(self) -> Dialect:
+        """The session's dialect."""
+        return self._session.get_bind().dialect
+
+    async def fetch(self, statement: Compiled | Statement, values: Mapping[str, Any]) -> Rows:
+        """Run a statement with values for its parameters."""
+        if isinstance(statement, Compiled):
+            raise TypeError("A session takes SQLAlchemy's statements only.")
+        # SQLModel's `exec` is typed for its own select; for SQLAlchemy's it answers a Result.
+        loose: Any = statement
+        result: Any = await self._session.exec(loose, params=values)
+        rows: Rows = result.all()
         return rows
 
 
 class DriverWire:
     """Sends statements straight to the driver, each of them on its own."""
+
+    compiled = True
 
     def __init__(self, engine: AsyncEngine, liveness: Liveness, *, again: bool) -> None:
         self._engine = engine.sync_engine
@@ -96,11 +142,17 @@ class DriverWire:
 
     async def __aexit__(self, *error: object) -> None:
         held, self._held = self._held, None
-        if held is not None:
-            self._liveness.untouched(held)
+        if held is None:
+            return
+        self._liveness.untouched(held)
+        pool: Any = self._engine.pool
+        if pool.checkedin() < pool.size():
             held.close()
+        else:
+            # The pool is full and closes the connection, which takes an answer of the server.
+            await whole(greenlet_spawn(held.close))
 
-    async def fetch(self, statement: Compiled | Select[Any], values: Mapping[str, Any]) -> Rows:
+    async def fetch(self, statement: Compiled | Statement, values: Mapping[str, Any]) -> Rows:
         """Run a statement with values for its parameters.
 
         Raises:
@@ -126,11 +178,12 @@ class DriverWire:
             rows: Rows = await self._run(held.driver_connection, text, arguments)
         except BaseException as error:
             ours = self._meaning(error, text)
-            if ours is None or isinstance(ours, (ConnectionLost, QueryTimeout)):
+            if ours is None or isinstance(ours, (ConnectionLost, QueryTimeout, sa.DBAPIError)):
                 # Nobody knows in what state it is.
                 self._held = None
-                held.invalidate(error if isinstance(error, Exception) else None)
                 self._liveness.doubt()
+                reason = error if isinstance(error, Exception) else None
+                await whole(greenlet_spawn(held.invalidate, reason))
             if ours is None:
                 raise
             raise ours from error
@@ -145,10 +198,16 @@ class DriverWire:
         # The MySQL drivers stumble over their own lost connections with errors of Python's.
         stumbled = isinstance(error, (AttributeError, RuntimeError))
         lost = stumbled or self._liveness.dead(self._held)
-        wrapped = sa.DBAPIError(
-            text, None, error, hide_parameters=True, connection_invalidated=lost
+        wrapped: Exception = sa.DBAPIError.instance(
+            text,
+            None,
+            error,
+            Exception,
+            hide_parameters=True,
+            connection_invalidated=lost,
+            dialect=self._engine.dialect,
         )
-        return translate(wrapped)
+        return translate(wrapped) or wrapped
 
 
 async def _fetch_asyncpg(driver: Any, text: str, arguments: tuple[Any, ...]) -> Any:
@@ -176,9 +235,13 @@ _FETCHES: Mapping[str, Fetch] = {
 def overheard(engine: AsyncEngine, liveness: Liveness) -> bool:
     """Tell whether somebody else listens to the statements of an engine, or logs them."""
     dispatch = engine.sync_engine.dispatch
+    dialect: Any = engine.dialect.dispatch
     return (
         any(getattr(dispatch, name) for name in _HEARD)
+        or any(getattr(dialect, name) for name in _EXECUTED)
         or len(dispatch.begin) > liveness.begins
+        or len(dialect.handle_error) > _OWN_ERROR_HANDLERS
+        or bool(engine.echo)
         or _LOG.isEnabledFor(logging.INFO)
     )
 
@@ -193,8 +256,15 @@ def lone(
         reading: Whether nothing is written, so that what was lost can be asked again.
         compiled: Whether all of them have been compiled, which the driver takes no others.
     """
-    liveness = engine.get_execution_options().get(LIVENESS)
-    if not compiled or liveness is None or not liveness.direct or overheard(engine, liveness):
+    options = engine.get_execution_options()
+    liveness = options.get(LIVENESS)
+    if (
+        not compiled
+        or liveness is None
+        or not liveness.direct
+        or _SCHEMAS in options
+        or overheard(engine, liveness)
+    ):
         return _begun(engine)
     return DriverWire(engine, liveness, again=reading)
 

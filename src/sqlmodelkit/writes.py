@@ -24,6 +24,7 @@ from .units import UnitOfWork
 Item = dict[str, Any]
 Verb = Literal["insert", "update"]
 
+_OWN_INIT_LISTENERS = 1  # SQLAlchemy's
 _LISTENED = ("before_insert", "after_insert", "before_update", "after_update")
 
 
@@ -47,7 +48,7 @@ class Writer:
         """Tell whether rows of this table can be written here without the session's help."""
         mapper = mapper_of(self.model)
         listened = any(getattr(mapper.dispatch, name) for name in _LISTENED)
-        if listened or self.unit.holds_rows or not _plain(self.model):
+        if listened or self.unit.holds_rows or self.unit.overseen or not _plain(self.model):
             return False
         return verb == "update" or self.unit.can_return(verb)
 
@@ -130,18 +131,22 @@ class Writer:
     ) -> Sequence[Sequence[Any]]:
         """Run a statement that returns what the plan shows, or at least the key."""
         width = None if plan is None or plan.is_flat else len(key_of(self.model))
+        shown = () if plan is None else plan.fetch.columns[:width]
+        columns = [column.property.columns[0] for column in shown]
 
-        def compiled() -> Compiled:
-            shown = () if plan is None else plan.fetch.columns[:width]
-            columns = [column.property.columns[0] for column in shown]
-            returning = statement().returning(*columns) if columns else statement()
-            return compile_statement(returning, wire.dialect, columns)
+        def returning() -> Insert | Update:
+            return statement().returning(*columns) if columns else statement()
 
         alone = last and plan is not None and plan.is_flat
         with translating():
             async with self.unit.wire(last=alone) as wire:
-                key = (wire.dialect, form, plan and plan.response)
-                return await wire.fetch(self.statements.get(key, compiled), values)
+                if not wire.compiled:
+                    return await wire.fetch(returning(), values)
+                compiled = self.statements.get(
+                    (wire.dialect, form, plan and plan.response),
+                    lambda: compile_statement(returning(), wire.dialect, columns),
+                )
+                return await wire.fetch(compiled, values)
 
 
 def _form(values: Mapping[str, Any]) -> tuple[object, ...]:
@@ -197,6 +202,12 @@ def _plain(model: type[SQLModel]) -> bool:
         and not any(field.default_factory_takes_validated_data for field in factories)
         and all(_is_fields(model, name) for name in columns)
         and set(key_of(model)) <= set(columns)
+        and not model.__pydantic_post_init__
+        and len(mapper.class_manager.dispatch.init) <= _OWN_INIT_LISTENERS
+        and (
+            mapper.version_id_col is None
+            or (issubclass(model, Version) and mapper.version_id_col is columns.get("version"))
+        )
     )
 
 

@@ -39,6 +39,7 @@ class Responder:
         rows: AnyService,
         into: type[BaseModel],
         *,
+        response: Response,
         last: bool = False,
     ) -> None:
         """Prepare answers to a request.
@@ -47,11 +48,13 @@ class Responder:
             request: The request.
             rows: The service in the request's unit of work.
             into: The response model.
+            response: FastAPI's, on which dependencies may have set headers and a status.
             last: Whether the answer is all that happens in the unit of work.
         """
         self.request = request
         self.rows = rows
         self.into = into
+        self._response = response
         self._last = last
 
     async def get(self, key: Any) -> Response:
@@ -122,7 +125,16 @@ class Responder:
             async for part in lines:
                 yield part
 
-        return StreamingResponse(body(), media_type="application/jsonl")
+        return self._merged(StreamingResponse(body(), media_type="application/jsonl"), {})
+
+    async def restore(self, key: Any) -> Response:
+        """Bring a soft-deleted row back and answer it.
+
+        Raises:
+            NotFound, UniqueViolation: As `ServiceBase.restore`.
+        """
+        await self.rows.restore(key)
+        return self._send(await self.rows.get_json(key, into=self.into))
 
     async def create(self, data: BaseModel) -> Response:
         """Add a row and answer it with 201.
@@ -132,7 +144,7 @@ class Responder:
                 `ServiceBase.create`.
         """
         body = await self.rows.create_json(data, into=self.into, last=self._last)
-        return json_response(body, HTTPStatus.CREATED)
+        return self._send(body, HTTPStatus.CREATED)
 
     async def update(self, key: Any, data: BaseModel) -> Response:
         """Write the fields that were set and answer the row.
@@ -140,15 +152,26 @@ class Responder:
         Raises:
             NotFound, StaleVersion, InvalidValue, UniqueViolation: As `ServiceBase.update`.
         """
-        return json_response(
-            await self.rows.update_json(key, data, into=self.into, last=self._last)
-        )
+        return self._send(await self.rows.update_json(key, data, into=self.into, last=self._last))
 
     def _read(self, body: bytes) -> Response:
         tag = f'"{sha256(body).hexdigest()[:32]}"'
-        if _matches(self.request.headers.get("if-none-match"), tag):
-            return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"etag": tag})
-        return json_response(body, headers={"etag": tag})
+        if _matches(self.request.headers.getlist("if-none-match"), tag):
+            return self._merged(Response(status_code=HTTPStatus.NOT_MODIFIED), {"etag": tag})
+        return self._send(body, HTTPStatus.OK, {"etag": tag})
+
+    def _send(
+        self, body: bytes, status_code: int = HTTPStatus.OK, headers: dict[str, str] | None = None
+    ) -> Response:
+        status = self._response.status_code or status_code
+        return self._merged(Response(body, status, media_type="application/json"), headers or {})
+
+    def _merged(self, answer: Response, headers: dict[str, str]) -> Response:
+        for name, value in headers.items():
+            answer.headers[name] = value
+        # As FastAPI does for what it prints itself.
+        answer.headers.raw.extend(self._response.headers.raw)
+        return answer
 
 
 async def _lines(
@@ -164,18 +187,9 @@ async def _lines(
             yield part
 
 
-def json_response(
-    body: bytes, status_code: int = HTTPStatus.OK, headers: dict[str, str] | None = None
-) -> Response:
-    """Return an answer whose body is JSON already."""
-    return Response(body, status_code, headers, media_type="application/json")
-
-
-def _matches(asked: str | None, tag: str) -> bool:
+def _matches(asked: list[str], tag: str) -> bool:
     """Compare weakly, as RFC 9110 section 13.1.2 has it for If-None-Match."""
-    if asked is None:
-        return False
-    tags = [part.strip().removeprefix("W/") for part in asked.split(",")]
+    tags = [part.strip().removeprefix("W/") for line in asked for part in line.split(",")]
     return tag in tags or tags == ["*"]
 
 
@@ -210,9 +224,9 @@ def responder(service_class: type[AnyService], into: type[BaseModel] | None = No
 
 def _provider(
     service_class: type[S], into: type[BaseModel]
-) -> Callable[[Request, UnitOfWork], Coroutine[Any, Any, Responder]]:
-    async def provide(request: Request, unit: UnitDep) -> Responder:
-        return Responder(request, service_class(unit), into)
+) -> Callable[[Request, Response, UnitOfWork], Coroutine[Any, Any, Responder]]:
+    async def provide(request: Request, response: Response, unit: UnitDep) -> Responder:
+        return Responder(request, service_class(unit), into, response=response)
 
     return provide
 
@@ -225,9 +239,14 @@ class Answering:
     """
 
     def __init__(
-        self, request: Request, service_class: type[AnyService], into: type[BaseModel]
+        self,
+        request: Request,
+        response: Response,
+        service_class: type[AnyService],
+        into: type[BaseModel],
     ) -> None:
         self._request = request
+        self._response = response
         self._service_class = service_class
         self._into = into
         self._own: Any = None
@@ -239,7 +258,11 @@ class Answering:
             self._own = database_of(self._request).unit(reading=reading)
             unit = await self._own.__aenter__()
         return Responder(
-            self._request, self._service_class(unit), self._into, last=self._own is not None
+            self._request,
+            self._service_class(unit),
+            self._into,
+            response=self._response,
+            last=self._own is not None,
         )
 
     async def __aexit__(self, *error: object) -> bool | None:

@@ -19,7 +19,7 @@ from sqlmodelkit.service import ServiceBase
 from .deps import service
 from .handlers import error_responses
 from .queries import ListParameters, ListQuery
-from .responder import Answering, json_response
+from .responder import Answering
 
 Operation = Literal["list", "get", "create", "create_many", "update", "delete", "restore"]
 """What a generated router can do."""
@@ -154,9 +154,11 @@ class _Builder:
             **self._options("List", err.BadRequest, write=False),
         )
         async def list_rows(
-            request: Request, query: Annotated[ListQuery, Depends(parameters.read)]
+            request: Request,
+            response: Response,
+            query: Annotated[ListQuery, Depends(parameters.read)],
         ) -> Response:
-            async with Answering(request, self.service_class, public) as answer:
+            async with self._answering(request, response) as answer:
                 return await answer.page(
                     query.where,
                     sort=query.sort,
@@ -172,13 +174,13 @@ class _Builder:
             **self._options("Get", err.NotFound, write=False),
         )
         @self._keyed
-        async def get_row(request: Request, key: Any) -> Response:
-            async with self._answering(request) as answer:
+        async def get_row(request: Request, response: Response, key: Any) -> Response:
+            async with self._answering(request, response) as answer:
                 return await answer.get(key)
 
     def add_create(self) -> None:
-        async def create_row(request: Request, data: Any) -> Response:
-            async with self._answering(request) as answer:
+        async def create_row(request: Request, response: Response, data: Any) -> Response:
+            async with self._answering(request, response) as answer:
                 return await answer.create(data)
 
         create_row.__annotations__["data"] = self.create_body
@@ -204,8 +206,8 @@ class _Builder:
         )(create_rows)
 
     def add_update(self) -> None:
-        async def update_row(request: Request, key: Any, data: Any) -> Response:
-            async with self._answering(request) as answer:
+        async def update_row(request: Request, response: Response, key: Any, data: Any) -> Response:
+            async with self._answering(request, response) as answer:
                 return await answer.update(key, data)
 
         update_row.__annotations__["data"] = _strict(self.service_class.update_model)
@@ -232,12 +234,12 @@ class _Builder:
             **self._options("Restore", err.NotFound, err.Conflict, write=True),
         )
         @self._keyed
-        async def restore_row(key: Any, rows: Any = self.rows) -> Response:
-            await rows.restore(key)
-            return json_response(await rows.get_json(key, into=self.public))
+        async def restore_row(request: Request, response: Response, key: Any) -> Response:
+            async with self._answering(request, response) as answer:
+                return await answer.restore(key)
 
-    def _answering(self, request: Request) -> Answering:
-        return Answering(request, self.service_class, self.public)
+    def _answering(self, request: Request, response: Response) -> Answering:
+        return Answering(request, response, self.service_class, self.public)
 
     def _keyed(self, endpoint: Callable[..., Any]) -> Callable[..., Any]:
         """Return the endpoint with the parts of the key as parameters, in place of `key`."""

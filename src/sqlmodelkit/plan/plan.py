@@ -78,6 +78,11 @@ class Plan(Generic[P]):
         """Make the response model from what was read: a table row, or the values of `fetch`."""
         return self._adapter.validate_python(source, from_attributes=True)
 
+    @property
+    def prints_rows(self) -> bool:
+        """Whether what was read is printed as it is, with no code of the model that may refuse."""
+        return self._printer is not None
+
     @cached_property
     def _printer(self) -> TypeAdapter[Any] | None:
         return None if self.reasons else printer_of(self.shape)
@@ -90,6 +95,10 @@ class Plan(Generic[P]):
         """Print a response as the JSON that FastAPI would answer."""
         return self._adapter.dump_json(response, by_alias=True)
 
+    def print_all(self, responses: Sequence[P]) -> bytes:
+        """Print responses as the JSON array that FastAPI would answer."""
+        return self._list_adapter.dump_json(list(responses), by_alias=True)
+
     def dump(self, sources: Sequence[SQLModel | dict[str, Any]]) -> bytes:
         """Print what was read as the JSON array that FastAPI would answer, byte by byte.
 
@@ -98,8 +107,7 @@ class Plan(Generic[P]):
         """
         if self._printer is not None:
             return self._printer.dump_json(sources, by_alias=True)
-        models = [self.build(source) for source in sources]
-        return self._list_adapter.dump_json(models, by_alias=True)
+        return self.print_all([self.build(source) for source in sources])
 
     def dump_lines(self, sources: Sequence[SQLModel | dict[str, Any]]) -> bytes:
         """Print what was read as JSON Lines: each response on a line of its own."""

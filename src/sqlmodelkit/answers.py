@@ -4,7 +4,7 @@ Start at `Answers`.
 """
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
@@ -13,14 +13,21 @@ from .execution import Reader
 from .explaining import Explaining
 from .filters import Filter
 from .pages import DEFAULT_LIMIT, Count, check_page
-from .plan import Plan
+from .plan import Plan, Spare
 from .reads import MAX_ROWS, ModelT, P, Reads, part_of, whole
 
 BATCH = 500
 
 
 class Answers(Reads[ModelT]):
-    """Adds to `Reads` what FastAPI would answer, printed by the plan without the models."""
+    """Adds to `Reads` what FastAPI would answer, printed by the plan without the models.
+
+    Attributes:
+        spare: Whose time is spared where the database can print the JSON itself: that of `both`
+            together, or rather of the `application` or of the `database`.
+    """
+
+    spare: ClassVar[Spare] = "both"
 
     async def get_json(
         self, key: Any, *, into: type[BaseModel], include_deleted: bool = False
@@ -34,7 +41,7 @@ class Answers(Reads[ModelT]):
         if type(self).get is not Reads.get:
             return plan.print(await self.get(key, into=into, include_deleted=include_deleted))
         selection = self._select((), key_values(self.model, key), include_deleted)
-        number, array = await self._reader.json(selection, plan)
+        number, array = await self._reader.json(selection, plan, self.spare)
         if number == 0:
             raise self._not_found(key)
         return array[1:-1]
@@ -65,7 +72,7 @@ class Answers(Reads[ModelT]):
             )
             return plan.print_all(rows)
         selection = self._select(filters, conditions, include_deleted)
-        number, items = await self._reader.json(whole(selection, sort, limit), plan)
+        number, items = await self._reader.json(whole(selection, sort, limit), plan, self.spare)
         self._checkwhole(number, limit)
         return items
 
@@ -106,7 +113,7 @@ class Answers(Reads[ModelT]):
         else:
             selection = self._select(filters, conditions, include_deleted)
             part = part_of(selection, sort, limit, offset)
-            number, items = await self._reader.json(part, plan)
+            number, items = await self._reader.json(part, plan, self.spare)
             total = await self._total(selection, number, part, count)
         counted = b"null" if total is None else b"%d" % total
         return b'{"items":%b,"total":%b,"limit":%d,"offset":%d}' % (items, counted, limit, offset)
@@ -148,7 +155,7 @@ class Answers(Reads[ModelT]):
         """
         plan = self.plan(into)
         async for items in self._parts(filters, conditions, plan, batch, include_deleted):
-            yield plan.dump_lines(items)
+            yield b"".join(plan.line(item) + b"\n" for item in items)
 
     def _parts(
         self,
@@ -189,5 +196,6 @@ class Answers(Reads[ModelT]):
         plan = self.plan(into)
         selection = whole(self._select(filters, conditions, include_deleted=False), sort, limit)
         unit = Explaining(self._unit, analyze=analyze)
-        await Reader(unit, self._statements).json(selection, plan)
-        return "\n".join([plan.explain(), "", *unit.report]).rstrip()
+        await Reader(unit, self._statements).json(selection, plan, self.spare)
+        described = plan.explain(unit.server[0], spare=self.spare)
+        return "\n".join([described, "", *unit.report]).rstrip()

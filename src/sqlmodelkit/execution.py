@@ -12,7 +12,7 @@ from sqlmodel import SQLModel
 
 from .columns import key_of, row_key
 from .plan import Collection as Children
-from .plan import Plan, row_options
+from .plan import Plan, Spare, json_items, json_select, row_options
 from .selection import Selection
 from .sessions import AsyncSession, translating
 from .statements import Compiled, Latest, compile_statement
@@ -54,19 +54,33 @@ class Reader:
     async def responses(self, selection: Selection, plan: Plan[P]) -> list[tuple[Any, P]]:
         """Read response models; answer key and response of each row."""
         with translating():
-            keys, items = await self._items(selection, plan)
-            return [(key, plan.build(item)) for key, item in zip(keys, items, strict=True)]
+            return [
+                (key, plan.build(source)) for key, source in await self._sources(selection, plan)
+            ]
 
-    async def json(self, selection: Selection, plan: Plan[Any]) -> tuple[int, bytes]:
+    async def json(
+        self, selection: Selection, plan: Plan[Any], spare: Spare = "both"
+    ) -> tuple[int, bytes]:
         """Read responses as JSON; answer how many there are, and the array of them."""
         with translating():
+            if self._by_objects(plan):
+                rows = await self._objects(selection, plan)
+                return len(rows), plan.print_all([plan.build(row) for _, row in rows])
+            printed = await self._printed(selection, plan, spare)
+            if printed is not None:
+                return printed
             _, items = await self._items(selection, plan)
             return len(items), plan.dump(items)
+
+    def _by_objects(self, plan: Plan[Any]) -> bool:
+        # Criteria that an application adds to a session's statements reach what is loaded, but
+        # need not reach the aliases of a plan's own statements.
+        return plan.path == "objects" or self.unit.overseen
 
     async def parts(
         self, selection: Selection, plan: Plan[Any], batch: int
     ) -> AsyncIterator[Sequence[Source]]:
-        """Read a selection in the order of the key, a part at a time, what responses are made from.
+        """Read what responses are made from in the order of the key, a part at a time.
 
         Each part is asked for when the one before has been used, and no connection is held in
         between. Rows that are there throughout come once each, whatever happens to others.
@@ -76,12 +90,12 @@ class Reader:
         number = batch
         while number == batch:
             with translating():
-                keys, items = await self._items(selection.following(key).cut(batch), plan)
-            number = len(items)
-            if items:
-                *_, last = keys
+                found = list(await self._sources(selection.following(key).cut(batch), plan))
+            number = len(found)
+            if found:
+                last = found[-1][0]
                 key = (last,) if width == 1 else last
-                yield items
+                yield [source for _, source in found]
 
     async def value(self, selection: Selection, column: ColumnElement[Any]) -> Any:
         """Read one value in place of the rows; None when no row matches."""
@@ -96,17 +110,45 @@ class Reader:
                 )
                 return rows[0][0] if rows else None
 
+    async def _printed(
+        self, selection: Selection, plan: Plan[Any], spare: Spare
+    ) -> tuple[int, bytes] | None:
+        """Let the database print the responses; None where it cannot, or should not."""
+        name, version = self.unit.server
+        one = selection.part is None
+        # The version is known from the first connection on.
+        if not version or plan.json_path(name, version, spare=spare, one=one) != "bytes":
+            return None
+        async with self.unit.wire(compiled=selection.key is not None) as wire:
+            rows = await self._fetch(
+                wire,
+                selection,
+                (),
+                lambda base: json_select(plan.shape, base, name),
+                ("bytes", plan.response),
+            )
+        printed = json_items(rows)
+        return None if printed is None else (printed[0], b"[%b]" % printed[1])
+
+    async def _sources(self, selection: Selection, plan: Plan[Any]) -> Iterable[tuple[Any, Source]]:
+        """Read what responses are made from; answer key and that of each row."""
+        if self._by_objects(plan):
+            return await self._objects(selection, plan)
+        keys, items = await self._items(selection, plan)
+        return zip(keys, items, strict=True)
+
+    async def _objects(self, selection: Selection, plan: Plan[Any]) -> list[tuple[Any, Any]]:
+        """Load table rows for responses; answer key and row of each."""
+        # They are partly loaded: a session of their own keeps them, and what happens to be in
+        # the unit's session, apart. All is loaded when it closes.
+        async with self.unit.aside() as session:
+            statement = selection.select().options(*plan.options)
+            return await _table_rows(session, statement, selection)
+
     async def _items(
         self, selection: Selection, plan: Plan[Any]
-    ) -> tuple[Iterable[Any], Sequence[Source]]:
+    ) -> tuple[Iterable[Any], Sequence[dict[str, Any]]]:
         """Read what responses are made from; answer the keys of the rows, and that."""
-        if plan.path == "objects":
-            # Rows of the plan are partly loaded: a session of their own keeps them, and what
-            # happens to be in the unit's session, apart. All is loaded when it closes.
-            async with self.unit.aside() as session:
-                statement = selection.select().options(*plan.options)
-                found = await _table_rows(session, statement, selection)
-                return [key for key, _ in found], [row for _, row in found]
         fetch = plan.fetch
         async with self.unit.wire(compiled=selection.key is not None) as wire:
             groups = fetch.groups()

@@ -93,10 +93,17 @@ _OVERSEERS = ("before_flush", "after_flush", "after_begin", "before_commit", "af
 
 def overseen(session: "AsyncSession | None") -> bool:
     """Tell whether an application listens to a session, or to all: then everything needs one."""
-    dispatch: Any = (_ANY_SESSION if session is None else session.sync_session).dispatch
-    return any(listener is not _guard for listener in dispatch.do_orm_execute) or any(
-        getattr(dispatch, name) for name in _OVERSEERS
-    )
+    dispatch = _dispatch(session)
+    return narrowed(session) or any(getattr(dispatch, name) for name in _OVERSEERS)
+
+
+def narrowed(session: "AsyncSession | None") -> bool:
+    """Tell whether an application has a say in the statements of a session, or of all."""
+    return any(listener is not _guard for listener in _dispatch(session).do_orm_execute)
+
+
+def _dispatch(session: "AsyncSession | None") -> Any:
+    return (_ANY_SESSION if session is None else session.sync_session).dispatch
 
 
 def _not_loaded(model: str, field: str | None) -> NotLoaded:

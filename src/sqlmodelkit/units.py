@@ -5,12 +5,13 @@ Start at `UnitOfWork`.
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Literal
+from sqlite3 import sqlite_version_info
+from typing import Any, Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from .errors import ConfigError
-from .sessions import AsyncSession, overseen
+from .sessions import AsyncSession, narrowed, overseen
 from .wires import ConnectionWire, SessionWire, Wire, lone
 
 
@@ -75,6 +76,16 @@ class UnitOfWork:
         session = self._session
         return session is not None and bool(session.new or session.identity_map)
 
+    @property
+    def server(self) -> tuple[str, tuple[int, ...]]:
+        """The database's own name and version, which is empty before the first connection."""
+        dialect: Any = self.engine.dialect
+        name = "mariadb" if getattr(dialect, "is_mariadb", False) else dialect.name
+        version = getattr(dialect, "server_version_info", None) or ()
+        if name == "sqlite":
+            version = sqlite_version_info
+        return name, tuple(part for part in version if isinstance(part, int))
+
     def can_return(self, verb: Literal["insert", "update"]) -> bool:
         """Tell whether the database answers the rows that it writes."""
         dialect = self.engine.dialect
@@ -112,7 +123,16 @@ class UnitOfWork:
 
     @asynccontextmanager
     async def aside(self) -> AsyncIterator[AsyncSession]:
-        """Give another session that sees what this unit sees, and keeps its rows to itself."""
+        """Give another session that sees what this unit sees, and keeps its rows to itself.
+
+        Raises:
+            ConfigError: The application narrows what this very session sees, and no other.
+        """
+        if narrowed(self._session) and not narrowed(None):
+            raise ConfigError(
+                "Only this session has a listener for do_orm_execute.",
+                hint="Listen to sqlalchemy.orm.Session: response models are read by sessions too.",
+            )
         if self._reading and not self.begun:
             async with AsyncSession(self.engine) as session:
                 yield session

@@ -1,6 +1,6 @@
 """A response model compiled against its table: which path it takes, and why."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import GenericAlias
@@ -10,6 +10,7 @@ from pydantic import BaseModel, TypeAdapter
 from sqlalchemy.orm.interfaces import ORMOption
 from sqlmodel import SQLModel
 
+from .bytes import bytes_obstacles
 from .objects import shape_options
 from .printing import obstacles, printer_of
 from .rows import Fetch, compile_rows
@@ -18,8 +19,21 @@ from .shape import Shape, shape_of
 P = TypeVar("P", bound=BaseModel)
 R = TypeVar("R", bound=BaseModel)
 
-Path = Literal["rows", "objects"]
-"""How rows are read: `rows` selects plain values, `objects` loads table rows."""
+Path = Literal["bytes", "rows", "objects"]
+"""How a response is read: `bytes` has the database print its JSON, `rows` selects plain values,
+`objects` loads table rows."""
+
+Spare = Literal["both", "application", "database"]
+"""Whose time is spared: that of both together, or rather that of one side."""
+
+DIALECTS = ("postgresql", "sqlite", "mariadb", "mysql")
+_CHEAP_AS_BYTES: Mapping[str, Collection[str]] = {
+    "postgresql": ("flat", "joined"),
+    "mariadb": ("flat",),
+    "mysql": ("flat",),
+}
+"""Where a database's printing costs less in total than it saves, by the form of the response;
+measured, see docs/benchmarks.md. Collections cost every database more than they save."""
 
 
 @dataclass(frozen=True)
@@ -51,14 +65,56 @@ class Plan(Generic[P]):
         return tuple(_reasons(self.shape))
 
     @cached_property
-    def path(self) -> Path:
-        """Which way the response is read."""
+    def path(self) -> Literal["rows", "objects"]:
+        """Which way response models are read."""
         return "objects" if self.reasons else "rows"
 
+    def json_path(
+        self,
+        dialect: str,
+        version: tuple[int, ...] = (),
+        *,
+        spare: Spare = "both",
+        one: bool = False,
+    ) -> Path:
+        """Say which way the JSON of responses is read.
+
+        Args:
+            dialect: `postgresql`, `sqlite`, `mariadb` or `mysql`.
+            version: The server's version, empty when it is not known.
+            spare: Whose time is spared.
+            one: Whether it is one row, which costs about the same by rows and by bytes.
+        """
+        if self.path == "objects":
+            return "objects"
+        if spare == "database" or self.bytes_obstacles(dialect, version):
+            return "rows"
+        cheap = not one and self.form in _CHEAP_AS_BYTES.get(dialect, ())
+        return "bytes" if cheap or spare == "application" else "rows"
+
+    def bytes_obstacles(self, dialect: str, version: tuple[int, ...] = ()) -> tuple[str, ...]:
+        """Say what keeps a database from printing the response; empty when nothing does."""
+        known = self._bytes_obstacles
+        found = known.get((dialect, version))
+        if found is None:
+            found = known[dialect, version] = tuple(bytes_obstacles(self.shape, dialect, version))
+        return found
+
     @cached_property
+    def _bytes_obstacles(self) -> dict[tuple[str, tuple[int, ...]], tuple[str, ...]]:
+        return {}
+
+    @cached_property
+    def form(self) -> Literal["flat", "joined", "collections"]:
+        """What the response shows: columns of the table, of to-one relations, or collections."""
+        if not self.shape.relations:
+            return "flat"
+        return "collections" if any(edge.many for edge in self.shape.edges()) else "joined"
+
+    @property
     def is_flat(self) -> bool:
-        """Whether the response shows columns of the table only, so that a write can return it."""
-        return self.path == "rows" and not self.shape.relations
+        """Whether the response is the table's own columns, so that a write can return it."""
+        return self.path == "rows" and self.form == "flat"
 
     @cached_property
     def fetch(self) -> Fetch:
@@ -99,30 +155,42 @@ class Plan(Generic[P]):
         """Print responses as the JSON array that FastAPI would answer."""
         return self._list_adapter.dump_json(list(responses), by_alias=True)
 
-    def dump(self, sources: Sequence[SQLModel | dict[str, Any]]) -> bytes:
-        """Print what was read as the JSON array that FastAPI would answer, byte by byte.
+    def dump(self, items: Sequence[dict[str, Any]]) -> bytes:
+        """Print values of `fetch` as the JSON array that FastAPI would answer, byte by byte.
 
-        Values of `fetch` are printed as they are when the response model cannot change them;
-        otherwise the models are made first.
+        They are printed as they are when the response model cannot change them; otherwise the
+        models are made first.
         """
         if self._printer is not None:
-            return self._printer.dump_json(sources, by_alias=True)
-        return self.print_all([self.build(source) for source in sources])
+            return self._printer.dump_json(items, by_alias=True)
+        return self.print_all([self.build(item) for item in items])
 
-    def dump_lines(self, sources: Sequence[SQLModel | dict[str, Any]]) -> bytes:
-        """Print what was read as JSON Lines: each response on a line of its own."""
-        return b"".join(self.dump([source])[1:-1] + b"\n" for source in sources)
+    def line(self, source: SQLModel | dict[str, Any]) -> bytes:
+        """Print one response from what was read for it: a table row, or values of `fetch`."""
+        if isinstance(source, dict):
+            return self.dump([source])[1:-1]
+        return self.print(self.build(source))
 
     def statement_count(self) -> int:
         """Return how many statements one answer takes, however many rows it has."""
         return 1 + sum(edge.many for edge in self.shape.edges())
 
-    def explain(self) -> str:
-        """Describe what is read, statement by statement, which way, and why."""
+    def explain(self, dialect: str | None = None, *, spare: Spare = "both") -> str:
+        """Describe what is read, statement by statement, which way, and why.
+
+        Args:
+            dialect: Say also how a database is asked for the JSON: `postgresql`, `sqlite`,
+                `mariadb` or `mysql`.
+            spare: Whose time is spared.
+        """
         names = f"{self.response.__name__} from {self.shape.model.__name__}"
         lines = [f"{names}: {self.statement_count()} statement(s), path {self.path}"]
         lines += [f"  not by rows: {reason}" for reason in self.reasons]
         lines += [f"  made before printing: {obstacle}" for obstacle in obstacles(self.shape)]
+        if dialect is not None:
+            path = self.json_path(dialect, spare=spare)
+            lines.append(f"  JSON on {dialect}: path {path}")
+            lines += [f"  not by bytes: {reason}" for reason in self.bytes_obstacles(dialect)]
         _describe(self.shape, "  ", lines)
         return "\n".join(lines)
 

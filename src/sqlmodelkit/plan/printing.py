@@ -51,7 +51,9 @@ def obstacles(shape: Shape) -> Iterator[str]:
     response = shape.response
     yield from _model_obstacles(response)
     read = {shown.field for shown in shape.fields} | {edge.field for edge in shape.relations}
-    for name in response.model_fields:
+    for name, field in response.model_fields.items():
+        if getattr(field, "exclude_if", None) is not None:
+            yield f"{response.__name__}.{name} is left out by code of the model"
         if name not in read:
             yield f"{response.__name__}.{name} is not a column or relation"
     for shown in shape.fields:

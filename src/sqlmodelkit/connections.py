@@ -194,9 +194,14 @@ def _reset(connection: Any, record: Any, state: PoolResetState) -> None:
     """Roll back what was left open, and only that: a rollback after each commit is a round trip."""
     if record.info.pop(_CLEAN, False) or not state.asyncio_safe:
         return
-    # SQLite keeps a transaction open whose COMMIT it refused; SQLAlchemy takes it for ended.
-    refused = getattr(connection.driver_connection, "in_transaction", False)
-    if refused or not state.transaction_was_reset:
+    if state.transaction_was_reset:
+        # SQLite keeps a transaction open whose COMMIT it refused; SQLAlchemy takes it for ended.
+        left = getattr(connection.driver_connection, "in_transaction", False)
+    else:
+        # MySQL's drivers know from each answer; after a COMMIT nothing is left open.
+        status = getattr(connection.driver_connection, "get_transaction_status", None)
+        left = status() if callable(status) else True
+    if left:
         await_only(whole(greenlet_spawn(connection.rollback)))
 
 

@@ -50,7 +50,7 @@ _ERRNOS: dict[int, type[err.SQLModelKitError]] = {
     **dict.fromkeys((1969, 3024), err.QueryTimeout),
     **dict.fromkeys((1040, 1053, 1203, 1290, 1836, 1927, 2002, 2003, 2006, 2013, 2014, 2055),
                     err.ConnectionLost),
-    **dict.fromkeys((1044, 1045, 1049), err.ConfigError),
+    **dict.fromkeys((1044, 1045, 1049, 1698), err.ConfigError),
 }  # fmt: skip
 _RESULT_CODES: dict[int, type[err.SQLModelKitError]] = {
     **dict.fromkeys((1555, 2067, 2579), err.UniqueViolation),
@@ -71,7 +71,6 @@ _POOL_HINT = (
     "Pass a session on instead of opening a second one inside it (SQLite has one writer); hold "
     "it shorter; or raise DB_POOL_SIZE or DB_POOL_TIMEOUT."
 )
-_UNFIT = (ValueError, TypeError, LookupError, OverflowError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +104,7 @@ def translate(error: BaseException) -> err.SQLModelKitError | None:
             | sa.StatementError(orig=sa.MissingGreenlet())
         ):
             return _late_access()
-        case sa.StatementError() if isinstance(error.orig, _UNFIT):
+        case sa.StatementError() if isinstance(error.orig, err.UNFIT):
             return err.InvalidValue("A value does not fit the type of its column.")
     return None
 

@@ -21,6 +21,9 @@ Start at `SQLModelKitError`. `drivers.translate` turns database errors into thes
 from collections.abc import Callable, Iterable
 from typing import Any
 
+UNFIT = (ValueError, TypeError, LookupError, OverflowError, AttributeError)
+"""What a column's type raises for a value that it cannot take."""
+
 
 class SQLModelKitError(Exception):
     """Something in the data layer failed."""

@@ -15,6 +15,8 @@ from sqlalchemy import ClauseElement, Dialect, Float, Numeric
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlmodel.sql.sqltypes import UTCDateTime
 
+from .errors import UNFIT, InvalidValue
+
 Convert = Callable[[Any], Any]
 T = TypeVar("T")
 
@@ -38,15 +40,22 @@ class Compiled:
     results: tuple["Result", ...]
 
     def arguments(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
-        """Return values by name as the driver takes them."""
-        return tuple(
-            [
-                values.get(name, constant)
-                if convert is None
-                else convert(values.get(name, constant))
-                for name, constant, convert in self.parameters
-            ]
-        )
+        """Return values by name as the driver takes them.
+
+        Raises:
+            InvalidValue: A column's type cannot take its value.
+        """
+        try:
+            return tuple(
+                [
+                    values.get(name, constant)
+                    if convert is None
+                    else convert(values.get(name, constant))
+                    for name, constant, convert in self.parameters
+                ]
+            )
+        except UNFIT as error:
+            raise InvalidValue("A value does not fit the type of its column.") from error
 
     def read(self, rows: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
         """Return the driver's rows with Python's values."""

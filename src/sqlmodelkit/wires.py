@@ -66,9 +66,16 @@ class ConnectionWire:
 
     @property
     def compiled(self) -> bool:
-        """Whether statements shall be compiled: not where the names of schemas are exchanged."""
+        """Whether statements shall be compiled.
+
+        Not where the names of schemas are exchanged, or somebody listens to them uncompiled.
+        """
         connection = self._connection.sync_connection
-        return connection is None or _SCHEMAS not in connection.get_execution_options()
+        if connection is None:
+            return True
+        dispatch: Any = connection.dispatch
+        heard = dispatch.before_execute or dispatch.after_execute
+        return not heard and _SCHEMAS not in connection.get_execution_options()
 
     @property
     def dialect(self) -> Dialect:
@@ -137,8 +144,8 @@ class DriverWire:
         except (SQLModelKitError, sa.SQLAlchemyError):
             raise
         except Exception as error:
-            wrapped = sa.DBAPIError("", None, error, connection_invalidated=True)
-            raise (translate(wrapped) or error) from error
+            wrapped = sa.DBAPIError("", None, error)
+            raise (refusal(error) or translate(wrapped) or error) from error
 
     async def __aexit__(self, *error: object) -> None:
         held, self._held = self._held, None

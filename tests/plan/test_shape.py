@@ -4,7 +4,7 @@ from typing import Annotated, Any, Optional
 from uuid import UUID
 
 import pytest
-from pydantic import AliasChoices, AliasPath, BaseModel, Field
+from pydantic import AliasChoices, AliasPath, BaseModel, ConfigDict, Field, create_model
 from sqlmodel import SQLModel
 
 from sqlmodelkit.errors import ConfigError
@@ -105,8 +105,6 @@ def test_a_property_of_the_table_is_read_from_whole_rows() -> None:
         (Field(validation_alias="city"), "city"),
         (Field(alias="city"), "city"),
         (Field(validation_alias=AliasChoices("nowhere", "city")), "city"),
-        (Field(validation_alias=AliasChoices("nowhere", "elsewhere")), "name"),
-        (Field(validation_alias="nowhere"), "name"),
         (Field(serialization_alias="city"), "name"),
         (Field(validation_alias=AliasPath("facts", "colour")), "facts"),
         (Field(validation_alias=AliasChoices(AliasPath("facts", 0), "city")), "facts"),
@@ -116,6 +114,16 @@ def test_an_alias_is_followed_to_the_attribute(field: Any, attribute: str) -> No
     """The attribute that Pydantic would read, in Pydantic's order."""
     shape = shape_of(Club, response(name=(str, field)))
     assert shape.columns == (attribute,)
+
+
+@pytest.mark.parametrize("alias", ["nowhere", AliasChoices("nowhere", "elsewhere")])
+def test_an_alias_stands_in_place_of_the_name_unless_both_are_read(alias: Any) -> None:
+    """Pydantic reads a field by its own name only when it has no alias, or is told to."""
+    field = (str, Field(validation_alias=alias))
+    with pytest.raises(ConfigError, match="name has no counterpart on Club"):
+        shape_of(Club, response(name=field))
+    both = create_model("Both", __config__=ConfigDict(populate_by_name=True), name=field)
+    assert shape_of(Club, both).columns == ("name",)
 
 
 def test_a_path_into_a_column_is_read_by_the_column_s_name() -> None:

@@ -58,8 +58,6 @@ def _obstacles(shape: Shape, texts: Texts) -> Iterator[str]:
     name = response.__name__
     if mapper.inherits or mapper.polymorphic_on is not None:
         yield f"{shape.model.__name__} shares its table with other models"
-    if response.model_config.get("ser_json_temporal", "iso8601") != "iso8601":
-        yield f"{name} prints times in a way of its own"
     for shown in shape.fields:
         reason = texts.obstacle(columns_of(shape.model)[shown.attribute].type)
         if reason and not response.model_fields[shown.field].exclude:

@@ -10,29 +10,31 @@ from sqlmodel import SQLModel
 from sqlmodelkit.columns import key_of, relations_of
 from sqlmodelkit.errors import ConfigError
 
-from .shape import Shape
+from .shape import Edge, Shape
 
 
 def shape_options(shape: Shape) -> tuple[ORMOption, ...]:
     """Return loader options for table rows with exactly what a response shows."""
-    return _options(shape, Load(shape.model))
+    return _options([shape], Load(shape.model))
 
 
-def _options(shape: Shape, load: Load) -> tuple[ORMOption, ...]:
+def _options(shapes: Sequence[Shape], load: Load) -> tuple[ORMOption, ...]:
+    """Return options for rows of a table of which several shapes are shown, usually one."""
+    model = shapes[0].model
     options: list[ORMOption] = []
-    if not shape.opaque:
-        names = dict.fromkeys((*key_of(shape.model), *shape.columns))
-        options.append(load.load_only(*(getattr(shape.model, name) for name in names)))
-    shown = {edge.name for edge in shape.relations}
-    options += [
-        _block(load, shape.model, name) for name in relations_of(shape.model) if name not in shown
-    ]
-    for edge in shape.relations:
-        attribute = getattr(shape.model, edge.name)
-        inner = load.selectinload(attribute) if edge.many else load.joinedload(attribute)
-        options += _options(edge.shape, inner)
-        if edge.shape.opaque and not edge.shape.relations:
-            options.append(inner)
+    opaque = any(shape.opaque for shape in shapes)
+    if not opaque:
+        shown = (name for shape in shapes for name in shape.columns)
+        names = dict.fromkeys((*key_of(model), *shown))
+        options.append(load.load_only(*(getattr(model, name) for name in names)))
+    edges: dict[str, list[Edge]] = {}
+    for edge in (edge for shape in shapes for edge in shape.relations):
+        edges.setdefault(edge.name, []).append(edge)
+    options += [_block(load, model, name) for name in relations_of(model) if name not in edges]
+    for name, same in edges.items():
+        attribute = getattr(model, name)
+        inner = load.selectinload(attribute) if same[0].many else load.joinedload(attribute)
+        options += _options([edge.shape for edge in same], inner) or (inner,)
     return tuple(options)
 
 

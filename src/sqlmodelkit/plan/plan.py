@@ -1,12 +1,13 @@
 """A response model compiled against its table: which path it takes, and why."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import GenericAlias
 from typing import Any, Generic, Literal, TypeVar, cast
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, BeforeValidator, PlainValidator, TypeAdapter, WrapValidator
 from sqlalchemy.orm.interfaces import ORMOption
 from sqlmodel import SQLModel
 
@@ -14,7 +15,7 @@ from .bytes import bytes_obstacles
 from .objects import shape_options
 from .printing import obstacles, printer_of
 from .rows import Fetch, compile_rows
-from .shape import Shape, shape_of
+from .shape import Shape, has_path, shape_of
 
 P = TypeVar("P", bound=BaseModel)
 R = TypeVar("R", bound=BaseModel)
@@ -199,14 +200,44 @@ def _reasons(shape: Shape) -> list[str]:
     name = shape.response.__name__
     reasons = [f"{name}.{field} is a property of {shape.model.__name__}" for field in shape.opaque]
     decorators = shape.response.__pydantic_decorators__
+    validators = decorators.model_validators
     reasons += [
         f"{name}.{method} is a validator of the whole model before its fields"
-        for method, decorator in decorators.model_validators.items()
+        for method, decorator in validators.items()
         if decorator.info.mode != "after"
     ]
+    if issubclass(shape.response, SQLModel):
+        # An SQLModel that is made from a dictionary goes through its own __init__, and Pydantic
+        # runs these there, and once more.
+        reasons += [
+            f"{name}.{method} is a validator of a whole SQLModel"
+            for method, decorator in validators.items()
+            if decorator.info.mode == "after"
+        ]
+    keys = Counter(edge.key for edge in shape.relations)
+    keys.update({shown.key for shown in shape.fields})
+    reasons += [f"{name} shows {key} in several ways" for key, number in keys.items() if number > 1]
+    reasons += [
+        f"{name}.{field_name} is found by a path of aliases"
+        for field_name, field in shape.response.model_fields.items()
+        if has_path(field)
+    ]
     for edge in shape.relations:
+        if _looked_at(shape.response, edge.field):
+            reasons.append(f"{name}.{edge.field} has a validator that is given the rows")
         reasons += _reasons(edge.shape)
     return reasons
+
+
+def _looked_at(response: type[BaseModel], field: str) -> bool:
+    """Tell whether code of the response model is given what a relation holds, as it is loaded."""
+    before = (BeforeValidator, PlainValidator, WrapValidator)
+    if any(isinstance(item, before) for item in response.model_fields[field].metadata):
+        return True
+    return any(
+        decorator.info.mode != "after" and {field, "*"} & set(decorator.info.fields)
+        for decorator in response.__pydantic_decorators__.field_validators.values()
+    )
 
 
 def _describe(shape: Shape, indent: str, lines: list[str]) -> None:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, cast, get_args
 from uuid import UUID
 
 import annotated_types
-from pydantic import AliasChoices, AliasPath, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter
 from pydantic.fields import FieldInfo
 from sqlalchemy import JSON, Column, TypeDecorator
 from sqlmodel import SQLModel
@@ -25,11 +25,14 @@ from typing_extensions import TypedDict
 from sqlmodelkit.columns import columns_of, relations_of, value_type, without_none
 from sqlmodelkit.models import SoftDelete
 
-from .shape import Edge, Shape, Shown
+from .shape import Edge, Shape, Shown, has_path
 
 _PLAIN = (str, int, bool, float, Decimal, UUID, datetime, date, time, timedelta, bytes)
 _DOCUMENTS = (dict, dict[str, Any], list, list[Any], Any)
-_PRINTING = ("ser_json_timedelta", "ser_json_temporal", "ser_json_bytes", "ser_json_inf_nan")
+_PRINTING = {
+    "ser_json_timedelta": "iso8601", "ser_json_temporal": "iso8601", "ser_json_bytes": "utf8",
+    "ser_json_inf_nan": "null",
+}  # fmt: skip
 _HARMLESS = {
     *_PRINTING, "alias_generator", "arbitrary_types_allowed", "extra", "from_attributes", "frozen",
     "json_schema_extra", "populate_by_name", "protected_namespaces", "read_from_attributes",
@@ -56,6 +59,8 @@ def obstacles(shape: Shape) -> Iterator[str]:
             yield f"{response.__name__}.{name} is left out by code of the model"
         if name not in read:
             yield f"{response.__name__}.{name} is not a column or relation"
+    if len(shape.keys) < len(shape.fields) + len(shape.relations):
+        yield f"{response.__name__} shows something twice"
     for shown in shape.fields:
         reason = _field_obstacle(shape.model, shown, response.model_fields[shown.field])
         if reason:
@@ -80,7 +85,10 @@ def _model_obstacles(response: type[BaseModel]) -> Iterator[str]:
         for hook in ("__get_pydantic_core_schema__", "model_post_init"):
             if hook in vars(base) and base.__module__ != "pydantic.main":
                 yield f"{name}.{hook} is code of the model"
-    unknown = sorted(set(response.model_config) - _HARMLESS)
+    config = response.model_config
+    unknown = sorted(set(config) - _HARMLESS)
+    # The serializer of a typed dictionary does not heed its configuration.
+    unknown += [key for key, usual in _PRINTING.items() if config.get(key, usual) != usual]
     if unknown or response.model_config.get("extra") == "allow":
         yield f"{name} is configured with {', '.join(unknown) or 'extra=allow'}"
     if response.__pydantic_root_model__:
@@ -88,9 +96,7 @@ def _model_obstacles(response: type[BaseModel]) -> Iterator[str]:
 
 
 def _field_obstacle(model: type[SQLModel], shown: Shown, field: FieldInfo) -> str | None:
-    alias = field.validation_alias
-    choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
-    if any(isinstance(choice, AliasPath) for choice in choices):
+    if has_path(field):
         return "is found by a path of aliases"
     column, kind = columns_of(model)[shown.attribute], value_type(model, shown.attribute)
     if without_none(field.annotation) != kind:
@@ -125,7 +131,12 @@ def _only_checks(item: Any) -> bool:
     """Tell whether a piece of an annotation refuses values at most, and changes none."""
     if isinstance(item, (annotated_types.BaseMetadata, FieldInfoMetadata)):
         return True
-    return type(item).__module__.startswith("pydantic.") and set(vars(item)) <= _CHECKS
+    known = getattr(item, "__dict__", None)  # validators and serializers in annotations have none
+    return (
+        known is not None
+        and type(item).__module__.startswith("pydantic.")
+        and set(known) <= _CHECKS
+    )
 
 
 def _optional(annotation: Any) -> bool:
@@ -156,14 +167,10 @@ def _printed(shape: Shape) -> Any:
     keys |= {edge.field: edge.key for edge in shape.relations}
     ordered = {keys[name]: types[keys[name]] for name in fields}
     printed: Any = cast("Any", TypedDict)(shape.response.__name__, ordered)
-    config = {name: shape.response.model_config.get(name) for name in _PRINTING}
-    printed.__pydantic_config__ = ConfigDict(
-        **{name: value for name, value in config.items() if value is not None}  # type: ignore[typeddict-item]
-    )
     return printed
 
 
 def _annotated(field: FieldInfo, name: str, kind: Any = None) -> Any:
     annotation = field.annotation if kind is None else kind
-    alias = field.serialization_alias or name
+    alias = name if field.serialization_alias is None else field.serialization_alias
     return Annotated[annotation, Field(serialization_alias=alias, exclude=field.exclude)]

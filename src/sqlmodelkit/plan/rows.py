@@ -167,19 +167,20 @@ class _Compiler:
         """Select an entity's columns; answer the expression of its dictionary."""
         key = [self._column(getattr(entity, name)) for name in key_of(shape.model)]
         known = dict(zip(key_of(shape.model), key, strict=True))
-        parts = []
+        parts: dict[str, str] = {}
         for shown in shape.fields:
             position = known.get(shown.attribute, -1)
             if position < 0:
                 position = self._column(getattr(entity, shown.attribute))
-            parts.append(f"{shown.key!r}: r[{position}]")
-        ones = [edge for edge in shape.relations if not edge.many]
-        manies = [edge for edge in shape.relations if edge.many]
-        parts += [f"{edge.key!r}: {self._one(entity, edge)}" for edge in ones]
-        parts += [
-            f"{edge.key!r}: {self._many(shape, edge)}.setdefault({_at(key)}, [])" for edge in manies
-        ]
-        return f"{{{', '.join(parts)}}}"
+            parts[shown.key] = f"r[{position}]"
+        for edge in shape.relations:
+            if not edge.many:
+                parts[edge.key] = self._one(entity, edge)
+        for edge in shape.relations:
+            if edge.many:
+                parts[edge.key] = f"{self._many(shape, edge)}.setdefault({_at(key)}, [])"
+        # A dictionary is printed in its own order, which has to be that of the response's fields.
+        return f"{{{', '.join(f'{name!r}: {parts[name]}' for name in shape.keys)}}}"
 
     def _column(self, column: Any) -> int:
         self.columns.append(column)

@@ -64,6 +64,15 @@ class Shape:
         """Return the attributes of the columns that are shown."""
         return tuple(dict.fromkeys(shown.attribute for shown in self.fields))
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Return the input names of columns and relations, in the order of the response's fields."""
+        keys = {shown.field: shown.key for shown in self.fields}
+        keys |= {edge.field: edge.key for edge in self.relations}
+        return tuple(
+            dict.fromkeys(keys[name] for name in self.response.model_fields if name in keys)
+        )
+
     def edges(self) -> Iterator[Edge]:
         """Yield the relations at every depth."""
         for edge in self.relations:
@@ -103,7 +112,7 @@ def _shape(
     for field_name, field in response.model_fields.items():
         for nested in nested_models(field.annotation):
             _refuse_table(nested, (*path, response))
-        name = _source(field_name, field, model)
+        name = _source(field_name, field, model, response)
         if name is None:
             if field.is_required():
                 raise ConfigError(
@@ -161,9 +170,17 @@ def _is_collection(annotation: Any) -> bool:
     return origin is not None
 
 
-def _source(field_name: str, field: FieldInfo, model: type[SQLModel]) -> str | None:
+def _source(
+    field_name: str, field: FieldInfo, model: type[SQLModel], response: type[BaseModel]
+) -> str | None:
     """Return the attribute that Pydantic reads the field from, None when the table has none."""
-    for name in (*_aliases(field), field_name):
+    config = response.model_config
+    by_name = config.get("validate_by_name") or config.get("populate_by_name")
+    aliases = _aliases(field)
+    names = list(aliases if config.get("validate_by_alias", True) else ())
+    if by_name or not aliases:
+        names.append(field_name)
+    for name in names:
         if hasattr(model, name) or name in model.model_fields:
             return name
     return None
@@ -173,6 +190,13 @@ def _key(name: str, field_name: str, field: FieldInfo) -> str:
     """Return the name under which the value of attribute `name` is given to Pydantic."""
     aliases = _aliases(field)
     return name if name in aliases else next(iter(aliases), field_name)
+
+
+def has_path(field: FieldInfo) -> bool:
+    """Tell whether Pydantic looks for a field inside of another value."""
+    alias = field.validation_alias
+    choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
+    return any(isinstance(choice, AliasPath) for choice in choices)
 
 
 def _aliases(field: FieldInfo) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import pytest
 
 import sqlmodelkit
 import sqlmodelkit.fastapi
-from sqlmodelkit import DatabaseSettings, errors, filters, pages, reads
+from sqlmodelkit import DatabaseSettings, answers, errors, filters, pages, reads
 from sqlmodelkit.fastapi import handlers, queries, routers
 from tests.docs_runner import ROOT, read_blocks
 
@@ -118,6 +118,8 @@ def test_commands_exist(page: Path) -> None:
                 assert name in files
             case ["uvicorn", name]:
                 assert f"{name.removesuffix(':app')}.py" in files
+            case ["python", "-m", "sqlmodelkit", "explain", name, *_]:
+                assert f"{name.partition(':')[0]}.py" in files
             case _:
                 pytest.fail(f"Nobody checks the command {line!r}.")
 
@@ -161,6 +163,10 @@ def test_an_error_is_in_the_table_with_its_status(kind: type[errors.SQLModelKitE
     ("page", "text"),
     [
         ("03-reading", f"more than {reads.MAX_ROWS:,} matching rows"),
+        (
+            "03-reading",
+            f"in batches of {answers.BATCH} (`batch=` up to {reads.MAX_ROWS:,})",
+        ),
         (
             "04-filters",
             f"{filters.MAX_CONDITIONS} conditions, {filters.MAX_ITEMS} values in a list",

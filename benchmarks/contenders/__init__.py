@@ -58,6 +58,7 @@ CONTENDERS = (
         distributions=("sqlmodelkit",),
     ),
     Contender("sqlmodelkit_endpoints", "sqlmodelkit, own endpoints", "ours"),
+    Contender("sqlmodelkit_sparing", "sqlmodelkit, sparing the application", "ours"),
     Contender("sqlmodel_docs", "SQLModel docs style, async", "style", distributions=("sqlmodel",)),
     Contender(
         "fastcrud_app",

@@ -1,8 +1,8 @@
-"""sqlmodelkit with hand-written endpoints: a service per request, `into=` a response model."""
+"""sqlmodelkit with hand-written endpoints that answer by `responder`."""
 
 from typing import Annotated
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
 
 from benchmarks.tables import (
     Hero,
@@ -16,7 +16,7 @@ from benchmarks.tables import (
     TeamUpdate,
 )
 from sqlmodelkit import Database, DatabaseSettings, Page, ServiceBase
-from sqlmodelkit.fastapi import install, service
+from sqlmodelkit.fastapi import Responder, install, responder
 
 from .connection import CONNECTIONS, URL
 
@@ -29,48 +29,47 @@ class TeamService(ServiceBase[Team, TeamCreate, TeamUpdate]):
     public = TeamNested
 
 
-Heroes = Annotated[HeroService, service(HeroService)]
-Teams = Annotated[TeamService, service(TeamService)]
-
 db = Database(settings=DatabaseSettings(url=URL, pool_size=CONNECTIONS, max_overflow=0))
 app = FastAPI(lifespan=db.lifespan)
 install(app, db)
 
-
-@app.get("/heroes/{hero_id}")
-async def read_hero(hero_id: int, heroes: Heroes) -> HeroPublic:
-    return await heroes.get(hero_id, into=HeroPublic)
-
-
-@app.get("/heroes")
-async def list_heroes(heroes: Heroes, limit: int = 100) -> list[HeroPublic]:
-    return await heroes.all(limit=limit, into=HeroPublic)
+Heroes = Annotated[Responder, responder(HeroService, single=True)]
+NestedHeroes = Annotated[Responder, responder(HeroService, HeroNested)]
+Teams = Annotated[Responder, responder(TeamService)]
 
 
-@app.get("/nested-heroes")
-async def list_nested_heroes(heroes: Heroes, limit: int = 100) -> list[HeroNested]:
-    return await heroes.all(limit=limit, into=HeroNested)
+@app.get("/heroes/{hero_id}", response_model=HeroPublic)
+async def read_hero(hero_id: int, heroes: Heroes) -> Response:
+    return await heroes.get(hero_id)
 
 
-@app.get("/teams")
-async def list_teams(teams: Teams, limit: int = 20) -> list[TeamNested]:
-    return await teams.all(limit=limit, into=TeamNested)
+@app.get("/heroes", response_model=list[HeroPublic])
+async def list_heroes(heroes: Heroes, limit: int = 100) -> Response:
+    return await heroes.all(limit=limit)
 
 
-@app.post("/heroes", status_code=201)
-async def create_hero(data: HeroCreate, heroes: Heroes) -> HeroPublic:
-    return await heroes.create(data, into=HeroPublic)
+@app.get("/nested-heroes", response_model=list[HeroNested])
+async def list_nested_heroes(heroes: NestedHeroes, limit: int = 100) -> Response:
+    return await heroes.all(limit=limit)
 
 
-@app.get("/hero-pages")
+@app.get("/teams", response_model=list[TeamNested])
+async def list_teams(teams: Teams, limit: int = 20) -> Response:
+    return await teams.all(limit=limit)
+
+
+@app.post("/heroes", status_code=201, response_model=HeroPublic)
+async def create_hero(data: HeroCreate, heroes: Heroes) -> Response:
+    return await heroes.create(data)
+
+
+@app.get("/hero-pages", response_model=Page[HeroPublic])
 async def page_of_heroes(
     heroes: Heroes, min_age: int, limit: int = 50, offset: int = 0
-) -> Page[HeroPublic]:
-    return await heroes.page(
-        age__gte=min_age, sort="-age,name", limit=limit, offset=offset, into=HeroPublic
-    )
+) -> Response:
+    return await heroes.page(age__gte=min_age, sort="-age,name", limit=limit, offset=offset)
 
 
-@app.patch("/heroes/{hero_id}")
-async def update_hero(hero_id: int, data: HeroUpdate, heroes: Heroes) -> HeroPublic:
-    return await heroes.update(hero_id, data, into=HeroPublic)
+@app.patch("/heroes/{hero_id}", response_model=HeroPublic)
+async def update_hero(hero_id: int, data: HeroUpdate, heroes: Heroes) -> Response:
+    return await heroes.update(hero_id, data)

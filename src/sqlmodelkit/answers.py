@@ -128,8 +128,9 @@ class Answers(Reads[ModelT]):
     ) -> AsyncIterator[P]:
         """Yield all rows that match, however many, in the order of the key and in constant memory.
 
-        They are read in batches, and no connection is held between two of them. A row that is
-        there throughout comes exactly once, whatever is added or removed meanwhile.
+        They are read in batches; where the unit of work only reads, no connection is held between
+        two of them. A row that is there throughout comes exactly once, whatever is added or
+        removed meanwhile.
 
         Raises:
             FilterError: A field or operator is unknown, or a value does not fit.

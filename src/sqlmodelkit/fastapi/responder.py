@@ -193,7 +193,12 @@ def _matches(asked: list[str], tag: str) -> bool:
     return tag in tags or tags == ["*"]
 
 
-def responder(service_class: type[AnyService], into: type[BaseModel] | None = None) -> Any:
+def responder(
+    service_class: type[AnyService],
+    into: type[BaseModel] | None = None,
+    *,
+    single: bool = False,
+) -> Any:
     """Return a dependency that answers requests by a service, in the bytes of its plan.
 
     ```python
@@ -207,6 +212,8 @@ def responder(service_class: type[AnyService], into: type[BaseModel] | None = No
     Args:
         service_class: The service.
         into: The response model; left out, the service's `public`.
+        single: Say True where the endpoint is one call of the responder: what it writes is then
+            made durable by its own statement where that is possible, without a transaction.
 
     Raises:
         ConfigError: The models do not fit together, or no response model is known.
@@ -219,14 +226,14 @@ def responder(service_class: type[AnyService], into: type[BaseModel] | None = No
             hint="Pass the model to answer with, or set `public`.",
         )
     service_class.plan(shown)
-    return Depends(_provider(service_class, shown), scope="function")
+    return Depends(_provider(service_class, shown, single=single), scope="function")
 
 
 def _provider(
-    service_class: type[S], into: type[BaseModel]
+    service_class: type[S], into: type[BaseModel], *, single: bool
 ) -> Callable[[Request, Response, UnitOfWork], Coroutine[Any, Any, Responder]]:
     async def provide(request: Request, response: Response, unit: UnitDep) -> Responder:
-        return Responder(request, service_class(unit), into, response=response)
+        return Responder(request, service_class(unit), into, response=response, last=single)
 
     return provide
 

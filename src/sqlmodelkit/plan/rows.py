@@ -8,10 +8,24 @@ from functools import cached_property
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Select, and_, any_, bindparam, or_, select
+from sqlalchemy import (
+    Enum,
+    Integer,
+    Select,
+    String,
+    Text,
+    Uuid,
+    and_,
+    any_,
+    bindparam,
+    cast,
+    or_,
+    select,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import RelationshipDirection, RelationshipProperty, aliased
 from sqlmodel import SQLModel
+from sqlmodel.sql.sqltypes import AutoString
 
 from sqlmodelkit.columns import key_of, relations_of
 
@@ -99,7 +113,8 @@ class Collection:
         key = self.parent_key
         if size == 0:
             # One statement for any number of keys, and the cheapest for PostgreSQL to prepare.
-            keys = bindparam("keys", type_=ARRAY(key[0].type))
+            # They are sent as texts: asyncpg asks each connection for every other type of array.
+            keys = cast(bindparam("keys", type_=ARRAY(Text)), ARRAY(key[0].type))
             return self.statement.where(key[0] == any_(keys))
         parts = [
             [bindparam(f"key_{row}_{part}", type_=column.type) for part, column in enumerate(key)]
@@ -116,7 +131,7 @@ class Collection:
     def values(self, keys: Sequence[Any], size: int) -> dict[str, Any]:
         """Return the parameters for these keys, the last of them repeated to fill the statement."""
         if size == 0:
-            return {"keys": keys}
+            return {"keys": [str(key) for key in keys]}
         filled = [*keys, *[keys[-1]] * (size - len(keys))]
         single = len(self.parent_key) == 1
         return {
@@ -126,7 +141,9 @@ class Collection:
         }
 
     def _as_array(self, dialect: str) -> bool:
-        return dialect == "postgresql" and len(self.parent_key) == 1
+        kind = self.parent_key[0].type
+        plain = isinstance(kind, (Integer, Uuid, String, AutoString)) and not isinstance(kind, Enum)
+        return dialect == "postgresql" and len(self.parent_key) == 1 and plain
 
     @cached_property
     def fill(self) -> Callable[[Sequence[Row], dict[Any, list[Item]], Groups], object]:

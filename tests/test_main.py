@@ -39,7 +39,7 @@ def test_the_database_is_asked_for_its_plans(
     asyncio.run(_fill(database_url))
     monkeypatch.setenv("DATABASE_URL", database_url)
     status, said, complaint = run(
-        capsys, VOLUMES, DETAIL, "title__startswith=D", "--sort=-title", "--limit=5", measure
+        capsys, VOLUMES, DETAIL, "title__startswith=D", "--sort=-title", measure, "price__gte=1"
     )
     assert (0, "") == (status, complaint)
     statements = [line for line in said.splitlines() if line.startswith("SELECT ")]
@@ -73,6 +73,13 @@ def test_what_cannot_be_found_is_said(
     """The status is 1, and the complaint names what is wrong."""
     status, said, complained = run(capsys, *arguments)
     assert (1, "", True) == (status, said, complained.startswith(complaint))
+
+
+def test_an_unknown_option_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is not taken for a filter."""
+    with pytest.raises(SystemExit):
+        run(capsys, VOLUMES, "--datbase")
+    assert "unrecognized arguments: --datbase" in capsys.readouterr().err
 
 
 def test_a_service_without_a_response_model_needs_one(capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,7 +21,7 @@ _EXAMPLES = """examples:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the answer is the exit status."""
-    options = _parser().parse_args(arguments)
+    options = _parsed(arguments)
     # As with `python -m`, what lies in the current directory can be named.
     sys.path.insert(0, str(Path.cwd()))
     try:
@@ -94,6 +94,17 @@ def _find(address: str, kind: type[Any]) -> Any:
     if not isinstance(found, type) or not issubclass(found, kind):
         raise ConfigError(f"{address} is not a {kind.__name__}.")
     return found
+
+
+def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    # argparse takes no further filters after an option, and gives them back as unknown.
+    parser = _parser()
+    options, further = parser.parse_known_args(arguments)
+    unknown = [text for text in further if text.startswith("-")]
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    options.rest += further
+    return options
 
 
 def _parser() -> argparse.ArgumentParser:

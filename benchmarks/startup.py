@@ -61,8 +61,8 @@ def _compile() -> float:
     start = time.perf_counter()
     for model in models:
         plan = Plan.of(Hero, model)
-        assert plan.dump([]) == b"[]"
-        assert plan.fetch.build([], ()) == []
+        plan.dump([])
+        plan.fetch.build([], ())
     return time.perf_counter() - start
 
 
@@ -97,7 +97,8 @@ async def _ask(path: str) -> None:
             statuses.append(message["status"])
 
     await contender.app(scope, receive, send)
-    assert statuses == [200], (path, statuses)
+    if statuses != [200]:
+        raise RuntimeError(f"{path} was answered with {statuses}.")
 
 
 def _memory() -> float:

@@ -88,7 +88,12 @@ def _guard(state: ORMExecuteState) -> None:
 
 # A session that does nothing: it shows which listeners all sessions have.
 _ANY_SESSION: Any = _Session()
-_OVERSEERS = ("before_flush", "after_flush", "after_begin", "before_commit", "after_commit")
+_OVERSEERS = (
+    "before_flush", "after_flush", "after_flush_postexec", "after_begin", "before_commit",
+    "after_commit", "after_rollback", "after_soft_rollback", "after_transaction_create",
+    "after_transaction_end", "before_attach", "after_attach", "transient_to_pending",
+    "pending_to_persistent",
+)  # fmt: skip
 
 
 def overseen(session: "AsyncSession | None") -> bool:

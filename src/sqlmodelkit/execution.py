@@ -12,12 +12,12 @@ from sqlmodel import SQLModel
 
 from .columns import key_of, row_key
 from .plan import Collection as Children
-from .plan import Plan, Spare, json_items, json_select, row_options
+from .plan import Fetch, Plan, Spare, json_items, json_select, row_options, source_of
 from .selection import Selection
 from .sessions import AsyncSession, translating
 from .statements import Compiled, Latest, compile_statement
 from .units import UnitOfWork
-from .wires import Wire
+from .wires import SessionWire, Wire
 
 P = TypeVar("P", bound=BaseModel)
 
@@ -142,21 +142,28 @@ class Reader:
         # They are partly loaded: a session of their own keeps them, and what happens to be in
         # the unit's session, apart. All is loaded when it closes.
         async with self.unit.aside() as session:
-            statement = selection.select().options(*plan.options)
-            return await _table_rows(session, statement, selection)
+            fetch = plan.watched_entities if self.unit.overseen else plan.entities
+            wire = SessionWire(session)
+            keys, nodes = await self._built(wire, selection, fetch, plan.response)
+            return [(key, source_of(node)) for key, node in zip(keys, nodes, strict=True)]
 
     async def _items(
         self, selection: Selection, plan: Plan[Any]
     ) -> tuple[Iterable[Any], Sequence[dict[str, Any]]]:
         """Read what responses are made from; answer the keys of the rows, and that."""
-        fetch = plan.fetch
         async with self.unit.wire(compiled=selection.key is not None) as wire:
-            groups = fetch.groups()
-            rows = await self._fetch(wire, selection, fetch.columns, fetch.select, plan.response)
-            items = fetch.build(rows, groups)
-            for children, lists in zip(fetch.collections, groups, strict=True):
-                await self._fill(wire, selection, children, lists)
-        return map(fetch.key, rows), items
+            return await self._built(wire, selection, plan.fetch, plan.response)
+
+    async def _built(
+        self, wire: Wire, selection: Selection, fetch: Fetch, name: object
+    ) -> tuple[Iterable[Any], Sequence[Any]]:
+        """Run the statements of a plan; answer the keys of the rows, and what is built of them."""
+        groups = fetch.groups()
+        rows = await self._fetch(wire, selection, fetch.columns, fetch.select, name)
+        built = fetch.build(rows, groups)
+        for children, lists in zip(fetch.collections, groups, strict=True):
+            await self._fill(wire, selection, children, lists)
+        return map(fetch.key, rows), built
 
     async def _fetch(
         self,

@@ -113,4 +113,6 @@ class Selection:
 
     def scope(self, statement: Select[Any]) -> Select[Any]:
         """Keep a statement that is sent without a session in the session's scope."""
-        return statement if self.include_deleted else statement.options(ONLY_LIVE)
+        if self.include_deleted:
+            return statement.execution_options(**{INCLUDE_DELETED: True})
+        return statement.options(ONLY_LIVE)

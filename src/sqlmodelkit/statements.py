@@ -81,13 +81,16 @@ class Result:
     def needed(self, rows: Sequence[Sequence[Any]]) -> bool:
         """Tell whether the driver has not given the right values by itself.
 
-        A driver gives all moments of a column in the same way: with UTC as their zone, or not.
+        A driver gives the moments of a column with UTC as their zone, or without; asyncpg gives
+        the first and the last one that Python knows without, which are its infinities.
         """
         if not self.is_time:
             return True
         position = self.position
-        moment = next((row[position] for row in rows if row[position] is not None), None)
-        return moment is not None and getattr(moment, "tzinfo", None) is not UTC
+        return any(
+            row[position] is not None and getattr(row[position], "tzinfo", None) is not UTC
+            for row in rows
+        )
 
 
 def compile_statement(

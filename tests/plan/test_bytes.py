@@ -18,8 +18,9 @@ from sqlmodel import Field as Stored
 from sqlmodel import Relationship, SQLModel
 
 from sqlmodelkit import Database, IntKey, Plan, SoftDelete
+from sqlmodelkit.plan import row_options
 from sqlmodelkit.plan.bytes import bytes_obstacles, json_items, json_select
-from tests.plan.test_exactness import ClubOut, ClubTree, PlayerOut, fill, worlds
+from tests.plan.test_exactness import ClubOut, ClubTree, PlayerOut, fill, paths, worlds
 from tests.tables import Club, Player
 
 CAPITALS = (0x0B, 0x0E, 0x0F, *range(0x1A, 0x20))
@@ -160,7 +161,8 @@ async def ordinary(db: Database, response: type[BaseModel], base: Select[Any]) -
     """Print a response as FastAPI does."""
     model: type[SQLModel] = base.column_descriptions[0]["entity"]
     adapter: TypeAdapter[Any] = TypeAdapter(list[response])  # type: ignore[valid-type]
-    statement: Any = base.options(*plan_of(model, response).options)
+    options = row_options(model, list(paths(plan_of(model, response).shape)))
+    statement: Any = base.options(*options)
     async with db.session() as session:
         rows = (await session.exec(statement)).scalars().all()
         models = adapter.validate_python(rows, from_attributes=True)

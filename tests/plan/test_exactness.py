@@ -18,6 +18,7 @@ from sqlmodel import SQLModel
 from sqlmodelkit import Database, Plan, ServiceBase, where
 from sqlmodelkit.filters import compile_filters
 from sqlmodelkit.models import uuid7
+from sqlmodelkit.plan import Shape, row_options
 from sqlmodelkit.plan.printing import obstacles
 from tests.tables import Club, Mastery, Player, Skill, SportLevel
 
@@ -229,6 +230,14 @@ async def fill(db: Database, world: tuple[list[dict[str, Any]], list[dict[str, A
             )
 
 
+def paths(shape: Shape) -> Iterator[str]:
+    """Yield the relations of a response, from its table on."""
+    for edge in shape.relations:
+        yield edge.name
+        for path in paths(edge.shape):
+            yield f"{edge.name}.{path}"
+
+
 async def ordinary(
     db: Database, service: type[ServiceBase[Any, Any, Any]], response: type[BaseModel]
 ) -> bytes:
@@ -237,7 +246,8 @@ async def ordinary(
     adapter: TypeAdapter[Any] = TypeAdapter(list[response])  # type: ignore[valid-type]
     async with db.session() as session:
         key = service.model.__table__.c.id
-        statement: Any = select(service.model).order_by(key).options(*plan.options)
+        options = row_options(service.model, list(paths(plan.shape)))
+        statement: Any = select(service.model).order_by(key).options(*options)
         rows = (await session.exec(statement)).scalars().all()
         return adapter.dump_json(adapter.validate_python(rows, from_attributes=True), by_alias=True)
 

@@ -1,19 +1,19 @@
-"""Loader options: exactly what is shown is read, anything else is asked of the session."""
+"""Table rows: exactly what is shown is read, anything else is asked of the session."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
-from pydantic import BaseModel, model_validator
+from pydantic import BaseModel, Field, model_validator
 from sqlalchemy import Engine, create_engine, event
-from sqlalchemy.orm import ORMExecuteState, Session
-from sqlalchemy.orm.interfaces import ORMOption
+from sqlalchemy.orm import ORMExecuteState, Session, with_loader_criteria
 from sqlalchemy.pool import StaticPool
-from sqlmodel import SQLModel, select
+from sqlmodel import SQLModel, col, select
 
 from sqlmodelkit.errors import ConfigError
 from sqlmodelkit.events import recording
-from sqlmodelkit.plan import Plan, row_options
+from sqlmodelkit.plan import Collection, Fetch, Limit, Plan, row_options
+from sqlmodelkit.plan.objects import View, source_of
 from tests.tables import ALL, Club, Mastery, Player, Skill
 
 
@@ -92,8 +92,8 @@ def engine() -> Iterator[Engine]:
 
 
 @pytest.fixture
-def read(engine: Engine) -> Iterator[Callable[[type[Any], Sequence[ORMOption]], Any]]:
-    """Read the first row with options, in a session that refuses to load anything later."""
+def session(engine: Engine) -> Iterator[Session]:
+    """A session that refuses to load anything later."""
     with Session(engine) as session:
 
         @event.listens_for(session, "do_orm_execute")
@@ -101,18 +101,45 @@ def read(engine: Engine) -> Iterator[Callable[[type[Any], Sequence[ORMOption]], 
             if state.lazy_loaded_from is not None or state.is_column_load:
                 raise LazyLoad
 
-        def first(model: type[Any], options: Sequence[ORMOption]) -> Any:
-            statement = select(model).where(model.name.in_(["Ann", "A"])).options(*options)
-            return session.scalars(statement).one()
-
-        yield first
+        yield session
 
 
-def test_a_row_read_by_its_plan_makes_the_response(engine: Engine, read: Any) -> None:
+def first(model: type[Any]) -> Any:
+    """Return a select of the row that the tests look at."""
+    return select(model).where(model.name.in_(["Ann", "A"]))
+
+
+def fill(session: Session, collection: Collection, lists: dict[Any, Any]) -> None:
+    """Read a collection of all rows that have it, and those below it."""
+    inner = collection.fetch.groups()
+    if lists:
+        keys = list(lists)
+        size = collection.size(len(keys), "sqlite")
+        rows = session.execute(collection.select(size), collection.values(keys, size)).all()
+        collection.fill(rows, lists, inner)
+    for further, further_lists in zip(collection.fetch.collections, inner, strict=True):
+        fill(session, further, further_lists)
+
+
+def read(session: Session, fetch: Fetch) -> Any:
+    """Read the first row by a plan's statements."""
+    groups = fetch.groups()
+    (node,) = fetch.build(session.execute(fetch.select(first(fetch.model))).all(), groups)
+    for collection, lists in zip(fetch.collections, groups, strict=True):
+        fill(session, collection, lists)
+    return source_of(node)
+
+
+def read_row(session: Session, model: type[Any], load: Sequence[str]) -> Any:
+    """Read the first row with the relations named."""
+    return session.scalars(first(model).options(*row_options(model, load))).one()
+
+
+def test_a_row_read_by_its_plan_makes_the_response(engine: Engine, session: Session) -> None:
     """Everything that is shown is there, in the number of statements that the plan says."""
     plan = Plan.of(Player, PlayerOut)
     with recording(engine) as events:
-        built = plan.build(read(Player, plan.options))
+        built = plan.build(read(session, plan.entities))
     assert built == PlayerOut(
         name="Ann",
         club=ClubOut(name="A"),
@@ -124,10 +151,10 @@ def test_a_row_read_by_its_plan_makes_the_response(engine: Engine, read: Any) ->
     assert len(events) == plan.statement_count() == 2
 
 
-def test_only_what_is_shown_is_selected(engine: Engine, read: Any) -> None:
+def test_only_what_is_shown_is_selected(engine: Engine, session: Session) -> None:
     """Columns that the response leaves out never leave the database; keys do."""
     with recording(engine) as events:
-        read(Player, Plan.of(Player, PlayerOut).options)
+        read(session, Plan.of(Player, PlayerOut).entities)
     whole = " ".join(event.statement for event in events)
     for hidden in ("email", "shirt", "signed_at", "budget", "founded", "created_at", "facts"):
         assert hidden not in whole
@@ -147,9 +174,11 @@ def test_only_what_is_shown_is_selected(engine: Engine, read: Any) -> None:
         pytest.param(lambda player: player.masteries[0].skill.players, id="two levels down"),
     ],
 )
-def test_what_is_not_shown_is_asked_of_the_session(look: Callable[[Any], Any], read: Any) -> None:
+def test_what_is_not_shown_is_asked_of_the_session(
+    look: Callable[[Any], Any], session: Session
+) -> None:
     """Which refuses; also where the row happens to be in the session already."""
-    player = read(Player, Plan.of(Player, PlayerOut).options)
+    player = read(session, Plan.of(Player, PlayerOut).entities)
     with pytest.raises(LazyLoad):
         look(player)
 
@@ -162,20 +191,20 @@ def test_what_is_not_shown_is_asked_of_the_session(look: Callable[[Any], Any], r
     ],
 )
 def test_a_property_has_its_whole_row(
-    response: type[BaseModel], built: dict[str, Any], engine: Engine, read: Any
+    response: type[BaseModel], built: dict[str, Any], engine: Engine, session: Session
 ) -> None:
     """Every column is read where a property may need any, in no more statements."""
     plan = Plan.of(Club, response)
     with recording(engine) as events:
-        assert plan.build(read(Club, plan.options)).model_dump() == built
+        assert plan.build(read(session, plan.entities)).model_dump() == built
     assert len(events) == plan.statement_count() == 1
 
 
-def test_a_property_one_level_down_has_its_whole_row(engine: Engine, read: Any) -> None:
+def test_a_property_one_level_down_has_its_whole_row(engine: Engine, session: Session) -> None:
     """Without making the rows around it any wider; relations stay blocked."""
     plan = Plan.of(Player, TitledPlayer)
     with recording(engine) as events:
-        player = read(Player, plan.options)
+        player = read(session, plan.entities)
         assert plan.build(player).model_dump() == {"name": "Ann", "club": {"title": "A (Bern)"}}
     assert len(events) == 1
     assert "email" not in events[0].statement
@@ -183,10 +212,12 @@ def test_a_property_one_level_down_has_its_whole_row(engine: Engine, read: Any) 
         _ = player.club.players
 
 
-def test_a_table_row_has_every_column_and_the_relations_named(engine: Engine, read: Any) -> None:
+def test_a_table_row_has_every_column_and_the_relations_named(
+    engine: Engine, session: Session
+) -> None:
     """One statement more for each collection, however deep."""
     with recording(engine) as events:
-        player = read(Player, row_options(Player, ["club", "masteries.skill"]))
+        player = read_row(session, Player, ["club", "masteries.skill"])
         assert (player.email, player.club.city) == ("ann@home", "Bern")
         assert [one.skill.name for one in player.masteries] == ["Dribble", "Head"]
     assert len(events) == 2
@@ -201,19 +232,19 @@ def test_a_table_row_has_every_column_and_the_relations_named(engine: Engine, re
             getattr(row, name)
 
 
-def test_a_table_row_without_relations_named_has_none(read: Any) -> None:
+def test_a_table_row_without_relations_named_has_none(session: Session) -> None:
     """All of them are blocked."""
-    player = read(Player, row_options(Player, ()))
+    player = read_row(session, Player, ())
     assert player.name == "Ann"
     for name in ("club", "masteries", "skills"):
         with pytest.raises(LazyLoad):
             getattr(player, name)
 
 
-def test_paths_that_share_their_beginning_are_one_load(engine: Engine, read: Any) -> None:
+def test_paths_that_share_their_beginning_are_one_load(engine: Engine, session: Session) -> None:
     """A relation that is named for itself and as part of a path is read once."""
     with recording(engine) as events:
-        player = read(Player, row_options(Player, ["masteries", "masteries.skill", "masteries"]))
+        player = read_row(session, Player, ["masteries", "masteries.skill", "masteries"])
     assert player.masteries[0].skill.name == "Dribble"
     assert len(events) == 2
 
@@ -273,3 +304,112 @@ def test_the_explanation_says_why_it_is_not_the_other_path() -> None:
     assert lines[0] == "TitledPlayer from Player: 1 statement(s), path objects"
     assert lines[1:3] == [f"  not by rows: {reason}" for reason in plan.reasons]
     assert lines[-2:] == ["    Club: every column", "      (all, because of title)"]
+
+
+class Home(BaseModel):
+    """A club, with those that are around it."""
+
+    name: str
+    parent: ClubOut | None
+
+
+class Traveller(BaseModel):
+    """Shows the same table in two places of a statement."""
+
+    name: str
+    club: Home | None
+
+
+def test_criteria_of_an_application_reach_every_row(engine: Engine) -> None:
+    """Also without `include_aliases`: what is joined twice has a statement of its own."""
+    plan = Plan.of(Player, Traveller)
+    with Session(engine) as session:
+
+        @event.listens_for(session, "do_orm_execute")
+        def hide(state: ORMExecuteState) -> None:
+            state.statement = state.statement.options(
+                with_loader_criteria(Club, col(Club.name) != "P")
+            )
+
+        hidden = plan.build(read(session, plan.watched_entities))
+        session.expunge_all()
+        shown = plan.build(read(session, plan.entities))
+    assert hidden == Traveller(name="Ann", club=Home(name="A", parent=None))
+    assert shown == Traveller(name="Ann", club=Home(name="A", parent=ClubOut(name="P")))
+
+
+class TitledHome(BaseModel):
+    """Needs whole rows, around a part of others of the same table."""
+
+    title: str
+    parent: ClubOut | None
+
+
+def test_whole_rows_stay_whole_beside_parts_of_others(engine: Engine, session: Session) -> None:
+    """What an alias leaves out is left out of that alias only."""
+    plan = Plan.of(Club, TitledHome)
+    with recording(engine) as events:
+        built = plan.build(read(session, plan.entities))
+    assert built.model_dump() == {"title": "A (Bern)", "parent": {"name": "P"}}
+    assert len(events) == plan.statement_count() == 1
+    assert "sport_club_1.name" in events[0].statement
+    assert "sport_club_1.city" not in events[0].statement
+
+
+class Twofold(BaseModel):
+    """One relation in two ways, whole in both."""
+
+    masteries: list[MasteryOut]
+    points: list["PointsOut"] = Field(validation_alias="masteries")
+
+
+class PointsOut(BaseModel):
+    """Another view of the same rows."""
+
+    points: int
+
+
+def test_two_fields_may_show_the_same_rows(session: Session) -> None:
+    """Each finds what it shows on them."""
+    plan = Plan.of(Player, Twofold)
+    assert plan.path == "objects"
+    built = plan.build(read(session, plan.entities))
+    assert [(one.points, one.skill.name) for one in built.masteries] == [
+        (0, "Dribble"),
+        (1, "Head"),
+    ]
+    assert [one.points for one in built.points] == [0, 1]
+
+
+class Parted(BaseModel):
+    """One relation in two ways, with a part inside."""
+
+    masteries: list[MasteryOut]
+    points: list["PartOut"] = Field(validation_alias="masteries")
+
+
+class PartOut(BaseModel):
+    """Shows a part of the skill's masteries."""
+
+    skill: "SkillPart"
+
+
+class SkillPart(BaseModel):
+    """The first of them."""
+
+    masteries: Annotated[list[PointsOut], Limit(1)]
+
+
+def test_two_fields_for_the_same_rows_need_two_names_where_a_part_is_shown() -> None:
+    """What each is given differs then, and Pydantic would read one for both."""
+    with pytest.raises(ConfigError, match=r"Parted\.masteries and Parted\.points show masteries"):
+        Plan.of(Player, Parted)
+
+
+def test_a_view_passes_for_its_row() -> None:
+    """Unless the row is an instance of the response model, which Pydantic takes as it is."""
+    row = Player(id=1, name="Ann")
+    view = View(row, {"skills": []}, frozenset({"club"}), as_row=True)
+    assert (isinstance(view, Player), view.name, view.skills) == (True, "Ann", [])
+    assert not hasattr(view, "club")
+    assert not isinstance(View(row, {}, frozenset(), as_row=False), Player)

@@ -9,7 +9,7 @@ from sqlmodel import SQLModel
 
 from sqlmodelkit.errors import ConfigError
 from sqlmodelkit.plan import Shape, shape_of
-from sqlmodelkit.plan.shape import nested_models
+from sqlmodelkit.plan.shape import Shown, nested_models
 from tests.tables import Club, Mastery, Player, Skill
 
 
@@ -116,14 +116,17 @@ def test_an_alias_is_followed_to_the_attribute(field: Any, attribute: str) -> No
     assert shape.columns == (attribute,)
 
 
-@pytest.mark.parametrize("alias", ["nowhere", AliasChoices("nowhere", "elsewhere")])
-def test_an_alias_stands_in_place_of_the_name_unless_both_are_read(alias: Any) -> None:
-    """Pydantic reads a field by its own name only when it has no alias, or is told to."""
-    field = (str, Field(validation_alias=alias))
-    with pytest.raises(ConfigError, match="name has no counterpart on Club"):
-        shape_of(Club, response(name=field))
-    both = create_model("Both", __config__=ConfigDict(populate_by_name=True), name=field)
-    assert shape_of(Club, both).columns == ("name",)
+def test_a_field_is_found_by_the_names_that_pydantic_looks_for() -> None:
+    """Its own name is one of them where it has no alias, or the model is populated by name."""
+    field = Field(validation_alias=AliasChoices("nowhere", "elsewhere"))
+    with pytest.raises(ConfigError, match=r"Out\.name has no counterpart on Club"):
+        shape_of(Club, response(name=(str, field)))
+    for config in ("populate_by_name", "validate_by_name"):
+        named = create_model("Out", __config__={config: True}, name=(str, field))  # type: ignore[call-overload]
+        assert shape_of(Club, named).fields == (Shown("name", "name", "name"),)
+    only = ConfigDict(validate_by_alias=False, validate_by_name=True)
+    other = create_model("Out", __config__=only, name=(str, Field(validation_alias="city")))
+    assert shape_of(Club, other).columns == ("name",)
 
 
 def test_a_path_into_a_column_is_read_by_the_column_s_name() -> None:

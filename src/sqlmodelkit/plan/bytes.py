@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic.fields import FieldInfo
 from sqlalchemy import (
     PrimaryKeyConstraint,
     Select,
@@ -26,6 +27,7 @@ from sqlmodelkit.columns import columns_of, key_of, mapper_of, relations_of
 
 from .dialects import TEXTS
 from .printing import obstacles
+from .rows import collection_order
 from .shape import Edge, Shape
 from .texts import SQL, GatheringTexts, Part, Texts, json_text
 
@@ -62,7 +64,11 @@ def _obstacles(shape: Shape, texts: Texts) -> Iterator[str]:
         reason = texts.obstacle(columns_of(shape.model)[shown.attribute].type)
         if reason and not response.model_fields[shown.field].exclude:
             yield f"{name}.{shown.field} {reason}"
+    for cut in shape.cuts:
+        yield f"{name}.{cut.field} ends at a depth"
     for edge in shape.relations:
+        if edge.limit is not None:
+            yield f"{name}.{edge.field} shows a part of a collection"
         if not response.model_fields[edge.field].exclude:
             yield from _edge_obstacles(shape, edge, texts)
 
@@ -159,7 +165,7 @@ class _Printer:
         for name, field in shape.response.model_fields.items():
             if field.exclude:
                 continue
-            parts.append(f"{',' if parts else ''}{json_text(field.serialization_alias or name)}:")
+            parts.append(f"{',' if parts else ''}{json_text(_printed_name(name, field))}:")
             if name in shown:
                 attribute = shown[name].attribute
                 column = columns[attribute]
@@ -184,9 +190,7 @@ class _Printer:
         child = aliased(edge.shape.model)
         item = self.item(edge.shape, _Row.of(child))
         statement, adapt = self._joined(select(item.label("item")), relation, child, row)
-        order = relation.order_by or [
-            mapper_of(edge.shape.model).attrs[n].columns[0] for n in key_of(edge.shape.model)
-        ]
+        order = [part.expression for part in collection_order(relation.parent.class_, edge)]
         # The place for a limit of this collection: the order keeps the subquery by itself.
         items = statement.order_by(*map(adapt, order)).subquery()
         return ["[", select(self.texts.all(items.c.item)).scalar_subquery(), "]"]
@@ -217,6 +221,10 @@ class _Printer:
                 row.column(_attribute(relation.parent.class_, ours)) == there
             )
         return statement, lambda clause: replacement_traverse(clause, {}, replaced)
+
+
+def _printed_name(name: str, field: FieldInfo) -> str:
+    return name if field.serialization_alias is None else field.serialization_alias
 
 
 def _attribute(model: type[SQLModel], column: Any) -> str:

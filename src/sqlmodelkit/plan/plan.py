@@ -8,11 +8,10 @@ from types import GenericAlias
 from typing import Any, Generic, Literal, TypeVar, cast
 
 from pydantic import BaseModel, BeforeValidator, PlainValidator, TypeAdapter, WrapValidator
-from sqlalchemy.orm.interfaces import ORMOption
 from sqlmodel import SQLModel
 
 from .bytes import bytes_obstacles
-from .objects import shape_options
+from .objects import compile_objects
 from .printing import obstacles, printer_of
 from .rows import Fetch, compile_rows
 from .shape import Shape, has_path, shape_of
@@ -58,7 +57,10 @@ class Plan(Generic[P]):
             ConfigError: The response model loops, shows a table model, or has a field without
                 a counterpart.
         """
-        return Plan(shape_of(model, response), response)
+        plan = Plan(shape_of(model, response), response)
+        if plan.path == "objects":
+            _ = plan.entities  # refuses what table rows cannot show
+        return plan
 
     @cached_property
     def reasons(self) -> tuple[str, ...]:
@@ -123,9 +125,14 @@ class Plan(Generic[P]):
         return compile_rows(self.shape)
 
     @cached_property
-    def options(self) -> tuple[ORMOption, ...]:
-        """Loader options of the `objects` path, for a select of the table model."""
-        return shape_options(self.shape)
+    def entities(self) -> Fetch:
+        """The statements of the `objects` path; what they build is for `source_of`."""
+        return compile_objects(self.shape)
+
+    @cached_property
+    def watched_entities(self) -> Fetch:
+        """The same where an application adds criteria to statements; see `compile_objects`."""
+        return compile_objects(self.shape, watched=True)
 
     @cached_property
     def _adapter(self) -> TypeAdapter[P]:
@@ -247,5 +254,9 @@ def _describe(shape: Shape, indent: str, lines: list[str]) -> None:
         lines.append(f"{indent}  (all, because of {', '.join(shape.opaque)})")
     for edge in shape.relations:
         way = "one more statement" if edge.many else "joined"
+        if edge.limit is not None:
+            order = f" by {', '.join(edge.order)}" if edge.order else ""
+            way += f", the first {edge.limit}{order}"
         lines.append(f"{indent}{edge.name} ({way}):")
         _describe(edge.shape, indent + "  ", lines)
+    lines += [f"{indent}{cut.name} (not read at this depth: its default)" for cut in shape.cuts]

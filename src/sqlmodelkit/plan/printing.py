@@ -25,7 +25,7 @@ from typing_extensions import TypedDict
 from sqlmodelkit.columns import columns_of, relations_of, value_type, without_none
 from sqlmodelkit.models import SoftDelete
 
-from .shape import Edge, Shape, Shown, has_path
+from .shape import Edge, Shape, Shown, has_path, plain_metadata
 
 _PLAIN = (str, int, bool, float, Decimal, UUID, datetime, date, time, timedelta, bytes)
 _DOCUMENTS = (dict, dict[str, Any], list, list[Any], Any)
@@ -53,14 +53,7 @@ def obstacles(shape: Shape) -> Iterator[str]:
     """Yield what keeps a response from being printed without making the models first."""
     response = shape.response
     yield from _model_obstacles(response)
-    read = {shown.field for shown in shape.fields} | {edge.field for edge in shape.relations}
-    for name, field in response.model_fields.items():
-        if getattr(field, "exclude_if", None) is not None:
-            yield f"{response.__name__}.{name} is left out by code of the model"
-        if name not in read:
-            yield f"{response.__name__}.{name} is not a column or relation"
-    if len(shape.keys) < len(shape.fields) + len(shape.relations):
-        yield f"{response.__name__} shows something twice"
+    yield from _unread(shape)
     for shown in shape.fields:
         reason = _field_obstacle(shape.model, shown, response.model_fields[shown.field])
         if reason:
@@ -69,6 +62,23 @@ def obstacles(shape: Shape) -> Iterator[str]:
         if not _edge_fits(shape.model, edge, response.model_fields[edge.field]):
             yield f"{response.__name__}.{edge.field} may be missing or is no plain list"
         yield from obstacles(edge.shape)
+
+
+def _unread(shape: Shape) -> Iterator[str]:
+    """Yield fields that have no place of their own in what is read."""
+    response = shape.response
+    read = {shown.field for shown in shape.fields} | {edge.field for edge in shape.relations}
+    for cut in shape.cuts:
+        read.add(cut.field)
+        if cut.constant is None:
+            yield f"{response.__name__}.{cut.field} has a default of its own below its depth"
+    for name, field in response.model_fields.items():
+        if getattr(field, "exclude_if", None) is not None:
+            yield f"{response.__name__}.{name} is left out by code of the model"
+        if name not in read:
+            yield f"{response.__name__}.{name} is not a column or relation"
+    if len(shape.keys) < len(shape.fields) + len(shape.relations):
+        yield f"{response.__name__} shows something twice"
 
 
 def _model_obstacles(response: type[BaseModel]) -> Iterator[str]:
@@ -145,8 +155,9 @@ def _optional(annotation: Any) -> bool:
 
 def _edge_fits(model: type[SQLModel], edge: Edge, field: FieldInfo) -> bool:
     if edge.many:
-        return field.annotation == list[edge.shape.response] and not field.metadata  # type: ignore[name-defined]
-    if field.metadata or without_none(field.annotation) is not edge.shape.response:
+        whole = field.annotation == list[edge.shape.response]  # type: ignore[name-defined]
+        return whole and not plain_metadata(field)
+    if plain_metadata(field) or without_none(field.annotation) is not edge.shape.response:
         return False
     local = relations_of(model)[edge.name].local_columns
     kept = not issubclass(edge.shape.model, SoftDelete)
@@ -163,8 +174,12 @@ def _printed(shape: Shape) -> Any:
         inner = _printed(edge.shape)
         kind = GenericAlias(list, inner) if edge.many else inner | None
         types[edge.key] = _annotated(fields[edge.field], edge.field, kind)
+    for cut in shape.cuts:
+        kind = list[Any] if cut.constant == "[]" else None
+        types[cut.key] = _annotated(fields[cut.field], cut.field, kind)
     keys = {shown.field: shown.key for shown in shape.fields}
     keys |= {edge.field: edge.key for edge in shape.relations}
+    keys |= {cut.field: cut.key for cut in shape.cuts}
     ordered = {keys[name]: types[keys[name]] for name in fields}
     printed: Any = cast("Any", TypedDict)(shape.response.__name__, ordered)
     return printed

@@ -29,7 +29,7 @@ from .events import QueryEvent
 from .filters import all_of, any_of, not_, where
 from .models import IntKey, SoftDelete, Timestamps, UUIDKey, Version
 from .pages import Page
-from .plan import Plan
+from .plan import Depth, Limit, Plan
 from .service import ServiceBase
 from .sessions import AsyncSession
 from .settings import DatabaseSettings
@@ -43,10 +43,12 @@ __all__ = [
     "ConnectionLost",
     "Database",
     "DatabaseSettings",
+    "Depth",
     "FilterError",
     "ForeignKeyViolation",
     "IntKey",
     "InvalidValue",
+    "Limit",
     "LoadingError",
     "MultipleFound",
     "NotFound",

@@ -213,6 +213,12 @@ class Collection:
         foreign = _foreign_key(self.model, relations_of(self.model)[self.edge.name])
         if foreign is not None:
             return select().select_from(self.edge.shape.model), foreign
+        relation = relations_of(self.model)[self.edge.name]
+        linked = _link_key(self.model, relation)
+        if linked is not None:
+            source = select().select_from(self.edge.shape.model)
+            link: Any = relation.secondary
+            return source.join(link, relation.secondaryjoin), linked
         parent = aliased(self.model)
         source = select().select_from(parent).join(getattr(parent, self.edge.name))
         return source, [getattr(parent, name) for name in key_of(self.model)]
@@ -378,6 +384,17 @@ def _moved(model: type[SQLModel], alias: Any) -> Callable[[Any], Any]:
         return getattr(alias, names[element]) if element in names else None
 
     return lambda clause: replacement_traverse(clause, {}, replaced)
+
+
+def _link_key(model: type[SQLModel], relation: RelationshipProperty[Any]) -> list[Any] | None:
+    """Return the link table's foreign key to `model`'s key, None when it takes more to find."""
+    pairs = dict(relation.synchronize_pairs)
+    if relation.secondary is None or not relation.primaryjoin.compare(
+        and_(*(ours == theirs for ours, theirs in pairs.items()))
+    ):
+        return None
+    keys = [relation.parent.attrs[name].columns[0] for name in key_of(model)]
+    return [pairs[column] for column in keys] if set(keys) == set(pairs) else None
 
 
 def _foreign_key(model: type[SQLModel], relation: RelationshipProperty[Any]) -> list[Any] | None:

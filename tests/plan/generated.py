@@ -24,18 +24,10 @@ from tests.plan.worlds import Question, World, questions, worlds
 
 AVOIDED: frozenset[str] = frozenset(
     {
-        # Constraints are not looked at when the response is printed as it comes.
-        "least", "short", "finite", "pattern", "strict",
         # A Decimal that is no number, which PostgreSQL can hold, is printed and not refused.
-        "NaN",
-        # A field whose serialization_alias is "" is printed by its name.
-        "empty alias",
-        # asyncpg takes these two for infinity and gives them without a zone.
-        "first and last moment",
-        # The objects path leaves collections without a declared order in that of the database.
-        "unordered objects",
+        "NaN"
     }
-)  # fmt: skip
+)
 """What is known to differ, to be emptied: ways to show something, methods and configurations by
 their names in `responses`, and by names of its own what else is looked up here and there."""
 

@@ -147,6 +147,8 @@ class Models:
         registry.dispose()
         for engine in db._engines():
             engine.sync_engine.clear_compiled_cache()
+            # What a dialect keeps of an Enum leads, by way of its metadata, to all of its tables.
+            engine.sync_engine.dialect._type_memos.clear()
         for name, module in list(sys.modules.items()):
             if name.startswith("sqlmodelkit"):
                 for kept in vars(module).values():

@@ -30,6 +30,15 @@ PLAIN = {
 }
 """Ways to show a column that change nothing in its value."""
 
+BOUND = {
+    "least": "{name}: {type} = pydantic.Field(ge=0)",
+    "short": "{name}: {type} = pydantic.Field(max_length=3)",
+    "strict": "{name}: {type} = pydantic.Field(strict=True)",
+    "finite": "{name}: {type} = pydantic.Field(allow_inf_nan=False)",
+    "pattern": "{name}: {type} = pydantic.Field(pattern='^[a-z]*$')",
+}
+"""Ways to show a column that may refuse its value, and change nothing in it."""
+
 WILD = {
     "required": "{name}: {bare}",
     "anything": "{name}: Any",
@@ -39,11 +48,6 @@ WILD = {
     "union": "{name}: str | {type}",
     "moment": "{name}: datetime | date | None",
     "listed": "{name}: list[str] | dict[str, Any] | {type}",
-    "least": "{name}: {type} = pydantic.Field(ge=0)",
-    "short": "{name}: {type} = pydantic.Field(max_length=3)",
-    "strict": "{name}: {type} = pydantic.Field(strict=True)",
-    "finite": "{name}: {type} = pydantic.Field(allow_inf_nan=False)",
-    "pattern": "{name}: {type} = pydantic.Field(pattern='^[a-z]*$')",
     "after": "{name}: Annotated[{type}, AfterValidator(altered)]",
     "before": "{name}: Annotated[{type}, BeforeValidator(altered)]",
     "wrapped": "{name}: Annotated[{type}, WrapValidator(wrapped)]",
@@ -194,6 +198,7 @@ class _Limits:
     schema: Schema
     depth: int
     wild: bool
+    bound: bool
     avoided: Collection[str]
 
     def ways(self, plain: dict[str, str], wild: dict[str, str]) -> st.SearchStrategy[str]:
@@ -226,8 +231,12 @@ def _lines(draw: Draw, table: Table, limits: _Limits, field: str) -> list[str]:
     lines: dict[str, str] = {}
     for name in names:
         annotation, bare = columns[name]
-        fitting = {way: line for way, line in WILD.items() if bare in _FITS.get(way, (bare,))}
-        way = draw(limits.ways(PLAIN, fitting))
+        fitting = {
+            way: line for way, line in {**BOUND, **WILD}.items() if bare in _FITS.get(way, (bare,))
+        }
+        bound = {way: line for way, line in fitting.items() if way in BOUND}
+        plain = {**PLAIN, **bound} if limits.bound else PLAIN
+        way = draw(limits.ways(plain, fitting))
         odd = draw(limits.aliases()) if "{odd" in way else ""
         line = way.format(name=name, type=annotation, bare=bare, odd=odd)
         lines.setdefault(_field_name(line), line)
@@ -249,7 +258,7 @@ def _edges(draw: Draw, table: Table, limits: _Limits, name: str) -> list[tuple[s
     edges: dict[str, tuple[str, Nested]] = {}
     for number, relation in enumerate(relations):
         target = limits.schema.by_name[relation.target]
-        deeper = _Limits(limits.schema, limits.depth - 1, limits.wild, limits.avoided)
+        deeper = _Limits(limits.schema, limits.depth - 1, limits.wild, limits.bound, limits.avoided)
         inner = _response(draw, target, deeper, f"{name}{'abc'[number]}")
         plain = MANY if relation.many else ONE
         way = draw(limits.ways(plain, WILD_EDGES[relation.many]))
@@ -301,5 +310,6 @@ def responses(draw: Draw, schema: Schema, name: str, avoided: Collection[str] = 
     """Draw a response model of one of the tables, nested up to three levels."""
     table = draw(st.sampled_from(schema.tables))
     depth = draw(st.sampled_from((0, 1, 2, 3, 3)))
-    limits = _Limits(schema, depth, draw(st.sampled_from((False, False, True))), avoided)
+    wild, bound = (draw(st.sampled_from((False, False, True))) for _ in range(2))
+    limits = _Limits(schema, depth, wild, bound, avoided)
     return _response(draw, table, limits, name)

@@ -125,7 +125,23 @@ def _field_obstacle(model: type[SQLModel], shown: Shown, field: FieldInfo) -> st
         return "has a type of its own"
     if not all(_only_checks(item) for item in field.metadata):
         return "is changed by its annotation"
+    # What the table model's own field asks for holds for what is stored; more has to be looked at.
+    asked = [None, *(_asked(item) for item in _metadata(model, shown.attribute))]
+    if any(_asked(item) not in asked for item in field.metadata):
+        return f"is checked by more than {model.__name__}.{shown.attribute}"
     return None
+
+
+def _metadata(model: type[SQLModel], name: str) -> list[Any]:
+    field = model.model_fields.get(name)
+    return [] if field is None else field.metadata
+
+
+def _asked(item: Any) -> Any:
+    """Return what two pieces of annotations have in common that ask for the same."""
+    if isinstance(item, FieldInfoMetadata):
+        return None  # says how a column is made
+    return vars(item) if hasattr(item, "__dict__") else item
 
 
 def _type_of(column: Column[Any]) -> type[Any] | None:

@@ -56,10 +56,11 @@ def test_generated_classes_are_let_go() -> None:
         def check(example: Example) -> None:
             runner.run(compare(db, example, lambda difference: None))
 
-        for _ in for_examples("sqlite", 1, 0, check):
+        for _ in for_examples("sqlite", 150, 0, check, shrink=False):
             pass
         runner.run(db.close())
-    assert before >= _tables()
+    # Something may still know the last example: four tables at most.
+    assert _tables() - before <= 4
 
 
 def _tables() -> int:

@@ -145,6 +145,9 @@ class Models:
         """Let go of the classes, so that they can be collected."""
         registry: Any = self.base._sa_registry
         registry.dispose()
+        # `typing` keeps the last hundred annotations, whose functions lead here.
+        self._names.clear()
+        self._services.clear()
         for engine in db._engines():
             engine.sync_engine.clear_compiled_cache()
             # What a dialect keeps of an Enum leads, by way of its metadata, to all of its tables.

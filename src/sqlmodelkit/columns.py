@@ -12,7 +12,7 @@ from functools import lru_cache
 from math import isfinite
 from operator import attrgetter
 from types import MappingProxyType
-from typing import Any, get_args
+from typing import Any, TypeVar, cast, get_args
 
 from pydantic import TypeAdapter
 from sqlalchemy import (
@@ -31,6 +31,13 @@ from sqlmodel import SQLModel
 from sqlmodel.sql.sqltypes import UTCDateTime
 
 from .errors import ConfigError, InvalidValue
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def cached(function: F) -> F:
+    """Keep the latest answers of a function of models; its type stays what it is."""
+    return cast("F", lru_cache(maxsize=2048)(function))
 
 
 def mapper_of(model: type[SQLModel]) -> Mapper[Any]:
@@ -55,7 +62,7 @@ class _Facts:
     adapters: dict[str, TypeAdapter[Any]]
 
 
-@lru_cache(maxsize=1024)
+@cached
 def _facts(model: type[SQLModel]) -> _Facts:
     mapper = mapper_of(model)
     columns = {

@@ -6,7 +6,6 @@
 
 from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Literal
 
 from pydantic import ValidationError
@@ -27,7 +26,7 @@ from sqlalchemy import not_ as sql_not
 from sqlalchemy.orm import QueryableAttribute
 from sqlmodel import SQLModel
 
-from .columns import columns_of, incomparable, key_of, relations_of, text_type, typed
+from .columns import cached, columns_of, incomparable, key_of, relations_of, text_type, typed
 from .errors import FilterError
 
 MAX_CONDITIONS = 50
@@ -339,7 +338,7 @@ class _Compared:
     along: tuple[tuple[QueryableAttribute[Any], bool], ...] = ()
 
 
-@lru_cache(maxsize=2048)
+@cached
 def _find(model: type[SQLModel], label: str) -> _Compared:
     along: list[tuple[QueryableAttribute[Any], bool]] = []
     rest = label

@@ -4,7 +4,6 @@ Start at `Page` and `order_by`.
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,7 +11,7 @@ from sqlalchemy import JSON, Column, LargeBinary, UnaryExpression
 from sqlalchemy.orm import QueryableAttribute
 from sqlmodel import SQLModel
 
-from .columns import columns_of, key_of
+from .columns import cached, columns_of, key_of
 from .errors import PageError, SortError
 
 DEFAULT_LIMIT = 50
@@ -37,7 +36,7 @@ class Page(BaseModel, Generic[T]):
     offset: int = Field(description="Matching rows before this page.")
 
 
-@lru_cache(maxsize=1024)
+@cached
 def sort_fields(model: type[SQLModel], sort: str | tuple[str, ...] | None) -> tuple[str, ...]:
     """Check a sort such as `-price,name`, and return its parts.
 

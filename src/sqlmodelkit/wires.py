@@ -49,13 +49,16 @@ class Wire(Protocol):
     @property
     def dialect(self) -> Dialect:
         """The dialect of the database, which has been connected."""
+        ...
 
     @property
     def compiled(self) -> bool:
         """Whether statements shall be compiled; otherwise they are SQLAlchemy's."""
+        ...
 
     async def fetch(self, statement: Compiled | Statement, values: Mapping[str, Any]) -> Rows:
         """Run a statement with values for its parameters."""
+        ...
 
 
 class ConnectionWire:

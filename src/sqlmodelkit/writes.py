@@ -6,14 +6,13 @@ the model), or the database cannot return rows, the session does it. Start at `W
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from typing import Any, Literal
 
 from pydantic_core import PydanticUndefined
 from sqlalchemy import Insert, Update, bindparam, insert, null, update
 from sqlmodel import SQLModel
 
-from .columns import columns_of, key_of, mapper_of
+from .columns import cached, columns_of, key_of, mapper_of
 from .filters import Checked
 from .models import SoftDelete, Version
 from .plan import Plan
@@ -173,7 +172,7 @@ def _defaults(model: type[SQLModel], values: Mapping[str, Any]) -> dict[str, Any
     return found
 
 
-@cache
+@cached
 def _defaulted(model: type[SQLModel]) -> tuple[str, ...]:
     columns = columns_of(model)
     return tuple(
@@ -184,7 +183,7 @@ def _defaulted(model: type[SQLModel]) -> tuple[str, ...]:
     )
 
 
-@cache
+@cached
 def _plain(model: type[SQLModel]) -> bool:
     """Tell whether a row is what its columns say, and nothing else happens when it is written."""
     mapper = mapper_of(model)

@@ -157,10 +157,10 @@ class Node:
         """Give the row its relations; return what Pydantic reads: the row, or a view of it."""
         shown: dict[str, Any] = {}
         for edge in self._form.edges:
-            found = self._found[edge.field]
-            if isinstance(found, list) and not edge.many:
+            found: Any = self._found[edge.field]
+            if not edge.many and isinstance(found, list):
                 # A row that is read by a statement of its own comes in a list.
-                found = found[0] if found else None
+                (found,) = found[:1] or (None,)
             rows = found
             if found and not _is_leaf(edge.shape):
                 rows = [node.row for node in found] if edge.many else found.row

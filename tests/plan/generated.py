@@ -312,7 +312,12 @@ def for_examples(
             deadline=None,
             database=None,
             phases=phases,
-            suppress_health_check=list(HealthCheck),
+            suppress_health_check=[
+                HealthCheck.too_slow,
+                HealthCheck.data_too_large,
+                HealthCheck.filter_too_much,
+                HealthCheck.large_base_example,
+            ],
         )
         @given(examples(engine))
         def checked(example: Example) -> None:

@@ -7,7 +7,7 @@ import itertools
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from types import GenericAlias
+from types import GenericAlias, ModuleType
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
@@ -104,7 +104,7 @@ class Ordinary:
 
 def key_of(table: Table, row: Any) -> Any:
     parts = tuple(getattr(row, column.name) for column in table.key)
-    return parts if len(parts) > 1 else parts[0]
+    return parts if len(table.key) > 1 else getattr(row, table.key[0].name)
 
 
 class Models:
@@ -115,7 +115,11 @@ class Models:
         self.prefix = f"g{next(_numbers)}_"
         parts = [schema.source(self.prefix), *(one.source for one in responses)]
         self.source = "\n\n".join(parts)
-        self._names: dict[str, Any] = dict(vars(scope))
+        # A module without a file: Python 3.13 would look for the classes in that of `scope`.
+        module = ModuleType(f"{__name__}.{self.prefix}")
+        self._names: dict[str, Any] = vars(module)
+        self._names |= {name: value for name, value in vars(scope).items() if name[:2] != "__"}
+        sys.modules[module.__name__] = module
         exec(compile(self.source, "<generated>", "exec"), self._names)  # noqa: S102 - our own text
         self.base: type[SQLModel] = self._names["Base"]
         self._services: dict[str, type[ServiceBase[Any, Any, Any]]] = {}
@@ -146,6 +150,7 @@ class Models:
         registry: Any = self.base._sa_registry
         registry.dispose()
         # `typing` keeps the last hundred annotations, whose functions lead here.
+        sys.modules.pop(self._names["__name__"], None)
         self._names.clear()
         self._services.clear()
         for engine in db._engines():

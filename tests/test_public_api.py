@@ -13,7 +13,7 @@ import pytest
 from hatchling.builders.wheel import WheelBuilder
 
 ROOT = Path(__file__).parent.parent
-MOST_NAMES = 42
+MOST_NAMES = 64
 MODULES = ("sqlmodelkit", "sqlmodelkit.fastapi")
 NAMES = [(module, name) for module in MODULES for name in importlib.import_module(module).__all__]
 

@@ -32,16 +32,17 @@ def main() -> int:
     """Run the command and return its exit status."""
     arguments = _parser().parse_args()
     try:
-        return asyncio.run(_run(arguments.port, arguments.scale))
+        asyncio.run(_run(arguments.port, arguments.scale))
     except KeyboardInterrupt:
-        print("\nThe shop is closed.")
-        return 0
+        pass  # pressed while the shop was filled: what is below says the same
     except SQLModelKitError as error:
         print(f"The shop cannot open: {error}", file=sys.stderr)
         return 1
     except PortTaken as error:
         print(f"{error}\nChoose another one, as in: make demo PORT=8765", file=sys.stderr)
         return 1
+    print("\nThe shop is closed.")
+    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -58,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-async def _run(port: int, scale: float) -> int:
+async def _run(port: int, scale: float) -> None:
     with _bind(port) as listener:
         db = open_database()
         try:
@@ -68,7 +69,6 @@ async def _run(port: int, scale: float) -> int:
             await _serve(db, listener)
         finally:
             await db.close()
-    return 0
 
 
 def _bind(port: int) -> socket.socket:
@@ -107,22 +107,31 @@ async def _fill(db: Database, scale: float) -> None:
         print("It has its data already.\n", flush=True)
 
 
+class _Server(uvicorn.Server):
+    """Says where the shop is once it is open, when Ctrl-C is listened for."""
+
+    welcome = ""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        print(self.welcome, flush=True)
+
+
 async def _serve(db: Database, listener: socket.socket) -> None:
     token = choose_token()
-    await _welcome(db, f"http://{HOST}:{listener.getsockname()[1]}", token)
-    config = uvicorn.Config(create_app(db, token))
+    server = _Server(uvicorn.Config(create_app(db, token)))
     # The welcome says where the shop is; requests are worth a line each, uvicorn's start is not.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-    await uvicorn.Server(config).serve(sockets=[listener])
+    server.welcome = await _welcome(db, f"http://{HOST}:{listener.getsockname()[1]}", token)
+    await server.serve(sockets=[listener])
 
 
-async def _welcome(db: Database, base: str, token: str) -> None:
+async def _welcome(db: Database, base: str, token: str) -> str:
     async with db.session() as session:
         keys = await samples(session)
     line = json.dumps({"product_id": keys["product_id"], "quantity": 1})
     given = "SHOP_TOKEN" in os.environ
-    print(
-        f"""The shop is open; Ctrl-C closes it.
+    return f"""The shop is open; Ctrl-C closes it.
 
   {base}/                what there is to try
   {base}/docs            every endpoint
@@ -136,9 +145,7 @@ All customers have the password: {DEMO_PASSWORD}
     -H "Authorization: Bearer {"$SHOP_TOKEN" if given else token}" \\
     -H "Content-Type: application/json" \\
     -d '{{"customer_id": "{keys["customer_id"]}", "lines": [{line}]}}'
-""",
-        flush=True,
-    )
+"""
 
 
 if __name__ == "__main__":

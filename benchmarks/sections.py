@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from .chart import draw
+from .inprocess import measure_tasks
 from .measure import Options, Say, measure
 from .report import tables
 from .stores import Store
@@ -66,7 +67,15 @@ async def from_the_start(store: Store, options: Options, say: Say) -> Section:
     return Section("Start and memory", "\n".join([*lines, ""]))
 
 
+async def in_process(store: Store, options: Options, say: Say) -> Section:
+    """Measure the work that a program does by itself, without HTTP."""
+    if not any(contender.kind == "ours" for contender in options.contenders):
+        return Section("In process", "")
+    return Section("In process", await measure_tasks(store, options.rounds, say))
+
+
 SECTIONS: tuple[Callable[[Store, Options, Say], Awaitable[Section]], ...] = (
     over_http,
     from_the_start,
+    in_process,
 )

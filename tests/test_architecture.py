@@ -16,7 +16,7 @@ import pytest
 RINGS = (
     ("errors", "events"),
     ("columns", "drivers", "models", "settings", "statements"),
-    ("engines", "filters", "pages"),
+    ("engines", "filters", "pages", "scopes"),
     ("connections", "plan", "sessions"),
     ("selection", "wires"),
     ("units",),
@@ -30,7 +30,7 @@ RINGS = (
 )
 PURE_RINGS = 3
 PURE_TOO = {"plan"}
-FOLDERS = {"fastapi", "plan"}
+FOLDERS = {"fastapi", "plan", "scopes"}
 FORBIDDEN_NAMES = {"base", "common", "core", "helpers", "manager", "types", "utils"}
 
 MOST_FILE_LINES = 600

@@ -45,7 +45,7 @@ class Blind(IntKey, Version, table=True):
     """Its own mapper arguments take the place of those of the mixin."""
 
     __tablename__ = "w_blind"  # pyright: ignore[reportAssignmentType]
-    __mapper_args__: Any = {"eager_defaults": True}  # noqa: RUF012 - as people write it
+    __mapper_args__: Any = {"eager_defaults": True}
 
 
 class Looping(BaseModel):

@@ -27,9 +27,10 @@ from .errors import (
 )
 from .events import QueryEvent
 from .filters import all_of, any_of, not_, where
-from .models import IntKey, SoftDelete, Timestamps, UUIDKey, Version
+from .models import IntKey, Scoped, SoftDelete, Timestamps, UUIDKey, Version
 from .pages import Page
 from .plan import Depth, Limit, Plan
+from .scopes import Scope
 from .service import ServiceBase
 from .sessions import AsyncSession
 from .settings import DatabaseSettings
@@ -60,6 +61,8 @@ __all__ = [
     "QueryEvent",
     "QueryTimeout",
     "SQLModelKitError",
+    "Scope",
+    "Scoped",
     "SerializationFailure",
     "ServerInfo",
     "ServiceBase",

@@ -5,7 +5,7 @@ Start at `Database`. It composes `engines` (options), `sessions` and `drivers` (
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,6 +18,7 @@ from .connections import IMMEDIATE, create_engine
 from .engines import engine_options
 from .errors import ConfigError
 from .events import Hook, listen
+from .scopes import Scope
 from .sessions import AsyncSession, translating
 from .settings import DatabaseSettings
 from .units import UnitOfWork
@@ -87,49 +88,62 @@ class Database:
         return f"Database({self.settings.engine_url().render_as_string(hide_password=True)!r})"
 
     @asynccontextmanager
-    async def transaction(self, *, immediate: bool = True) -> AsyncIterator[AsyncSession]:
+    async def transaction(
+        self, *, immediate: bool = True, scope: Scope | Mapping[str, Any] | None = None
+    ) -> AsyncIterator[AsyncSession]:
         """Open a unit of work: committed when the block ends, rolled back when it raises.
 
         Args:
             immediate: On SQLite, take the write lock with the first statement, so that what is
                 read stays true until it is written. Without it reading blocks nobody, and a write
                 that comes too late is refused as `SerializationFailure`.
+            scope: What it sees and writes of tables with rules: `{"tenant": tenant_id}`.
 
         Raises:
             SQLModelKitError: A database error left the block, or the commit failed.
             ConfigError: The database belongs to another event loop.
         """
-        async with self._open(self.engine if immediate else self._reader) as session:
+        async with self._open(self.engine if immediate else self._reader, scope) as session:
             with translating():
                 yield session
                 await session.commit()
 
     @asynccontextmanager
-    async def session(self) -> AsyncIterator[AsyncSession]:
+    async def session(
+        self, *, scope: Scope | Mapping[str, Any] | None = None
+    ) -> AsyncIterator[AsyncSession]:
         """Open a session that commits nothing by itself: what was not committed is rolled back.
+
+        Args:
+            scope: What it sees and writes of tables with rules: `{"tenant": tenant_id}`.
 
         Raises:
             SQLModelKitError: A database error left the block.
             ConfigError: The database belongs to another event loop.
         """
-        async with self._open(self._reader) as session:
+        async with self._open(self._reader, scope) as session:
             with translating():
                 yield session
 
     @asynccontextmanager
-    async def unit(self, *, reading: bool = False) -> AsyncIterator[UnitOfWork]:
+    async def unit(
+        self, *, reading: bool = False, scope: Scope | Mapping[str, Any] | None = None
+    ) -> AsyncIterator[UnitOfWork]:
         """Open a unit of work like `transaction`, whose session is opened when it is needed.
 
         Args:
             reading: Whether nothing that is read has to stay true until the end: then what is
                 read by response models stands alone, without a transaction.
+            scope: What it sees and writes of tables with rules: `{"tenant": tenant_id}`.
 
         Raises:
             SQLModelKitError: A database error left the block, or the commit failed.
             ConfigError: The database belongs to another event loop.
         """
         self._enter_loop()
-        unit = UnitOfWork(self._reader if reading else self.engine, reading=reading)
+        unit = UnitOfWork(
+            self._reader if reading else self.engine, reading=reading, scope=Scope.of(scope)
+        )
         try:
             with translating():
                 yield unit
@@ -220,7 +234,9 @@ class Database:
             )
 
     @asynccontextmanager
-    async def _open(self, engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
+    async def _open(
+        self, engine: AsyncEngine, scope: Scope | Mapping[str, Any] | None
+    ) -> AsyncIterator[AsyncSession]:
         self._enter_loop()
-        async with AsyncSession(engine, expire_on_commit=False) as session:
+        async with AsyncSession(engine, expire_on_commit=False, scope=Scope.of(scope)) as session:
             yield session

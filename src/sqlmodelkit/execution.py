@@ -196,7 +196,8 @@ class Reader:
             part = keys[: size or None]
             keys = keys[len(part) :]
             statement = self._children(wire, selection, children, size)
-            children.fill(await wire.fetch(statement, children.values(part, size)), lists, inner)
+            values = {**children.values(part, size), **selection.limits.parameters}
+            children.fill(await wire.fetch(statement, values), lists, inner)
         for further, further_lists in zip(children.fetch.collections, inner, strict=True):
             await self._fill(wire, selection, further, further_lists)
 
@@ -206,7 +207,7 @@ class Reader:
         if not wire.compiled:
             return selection.scope(children.select(size))
         return self.statements.get(
-            (wire.dialect, children, size, selection.include_deleted),
+            (wire.dialect, children, size, selection.include_deleted, selection.limits.form),
             lambda: compile_statement(
                 selection.scope(children.select(size)), wire.dialect, children.columns
             ),

@@ -31,7 +31,7 @@ class Explaining(UnitOfWork):
 
     def __init__(self, unit: UnitOfWork, *, analyze: bool) -> None:
         """Explain what happens in `unit`."""
-        super().__init__(unit.engine, reading=True)
+        super().__init__(unit.engine, reading=True, scope=unit.scope)
         self._unit = unit
         self._analyze = analyze
         self.report: list[str] = []

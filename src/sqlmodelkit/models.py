@@ -1,21 +1,24 @@
-"""What is stored: mixins for keys, time stamps, soft delete and versions. Ring 1.
+"""What is stored: mixins for keys, time stamps, soft delete, scope and versions. Ring 1.
 
 Start at `UUIDKey` and `Timestamps`. Importing this module gives `SQLModel.metadata` a naming
 convention, so that every constraint has a name that errors and migrations can refer to.
 """
 
 import sys
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import DateTime, MetaData, PrimaryKeyConstraint
+from sqlalchemy import DateTime, MetaData, PrimaryKeyConstraint, event, inspect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import declared_attr
 from sqlalchemy.sql.compiler import DDLCompiler, SQLCompiler, TypeCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlmodel import Field, SQLModel
 from sqlmodel.sql.sqltypes import UTCDateTime
+
+from .errors import ConfigError
 
 if sys.version_info >= (3, 14):
     from uuid import uuid7 as uuid7  # noqa: PLC0414 - also for others
@@ -119,6 +122,37 @@ class SoftDelete(SQLModel):
     """Gives a table `deleted_at`; rows that have it set are out of scope for every session."""
 
     deleted_at: datetime | None = Field(default=None, index=True)
+
+
+class Scoped(SQLModel):
+    """Gives a table rules that say whose its rows are; a unit of work sees those in its scope.
+
+    ```python
+    class OfTenant(Scoped):
+        __scopes__ = {"tenant": "tenant_id"}
+
+        tenant_id: UUID = Field(index=True)
+    ```
+
+    Attributes:
+        __scopes__: The rules: the name of each, and the attribute that has its value.
+    """
+
+    __scopes__: ClassVar[Mapping[str, str]] = {}
+
+
+def is_mapped(model: type[SQLModel]) -> bool:
+    """Tell whether a model is a table."""
+    return inspect(model, raiseerr=False) is not None
+
+
+@event.listens_for(SQLModel, "instrument_class", propagate=True)
+def _check_scopes(mapper: Any, model: type[SQLModel]) -> None:
+    if hasattr(model, "__scopes__") and not issubclass(model, Scoped):
+        raise ConfigError(
+            f"{model.__name__} has __scopes__ and would not be kept to them.",
+            hint="Derive it from Scoped.",
+        )
 
 
 class Version(_Mapped):

@@ -326,6 +326,7 @@ class Reads(Generic[ModelT]):
             conditions,
             dialect=self._unit.dialect,
             include_deleted=include_deleted,
+            limits=self._unit.scope,
         )
 
     async def _read(

@@ -13,6 +13,7 @@ from sqlmodel import SQLModel
 from .columns import key_of
 from .filters import Checked, Filter, check_filters
 from .pages import order_by, sort_fields
+from .scopes import UNSET, Scope
 from .sessions import INCLUDE_DELETED, ONLY_LIVE
 
 
@@ -24,6 +25,7 @@ class Selection:
         sort: Field names for the order; None where it does not matter.
         part: The most rows, and the rows to skip.
         after: The key after which the rows begin, in the key's order.
+        limits: The scope of the unit of work.
     """
 
     model: type[SQLModel]
@@ -33,6 +35,7 @@ class Selection:
     part: tuple[int, int] | None = None
     include_deleted: bool = False
     after: tuple[Any, ...] | None = None
+    limits: Scope = UNSET
 
     @classmethod
     def of(
@@ -43,6 +46,7 @@ class Selection:
         *,
         dialect: str,
         include_deleted: bool,
+        limits: Scope = UNSET,
     ) -> "Selection":
         """Select the rows for which all filters hold, in no order.
 
@@ -50,7 +54,7 @@ class Selection:
             FilterError: A field or operator is unknown, or a value does not fit.
         """
         checked = check_filters(model, *filters, conditions=conditions, dialect=dialect)
-        return cls(model, checked, dialect, include_deleted=include_deleted)
+        return cls(model, checked, dialect, include_deleted=include_deleted, limits=limits)
 
     def ordered(self, sort: str | Sequence[str] | None) -> "Selection":
         """Return the same rows in an order that ends in the key.
@@ -80,6 +84,7 @@ class Selection:
             self.part is None,
             self.after is None,
             self.include_deleted,
+            self.limits.form,
         )
 
     @property
@@ -90,6 +95,8 @@ class Selection:
             values = {**values, "part_limit": self.part[0], "part_offset": self.part[1]}
         if self.after is not None:
             values = {**values, **{f"after_{n}": part for n, part in enumerate(self.after)}}
+        if self.limits.parameters:
+            values = {**values, **self.limits.parameters}
         return values
 
     def select(self) -> Select[Any]:
@@ -113,6 +120,7 @@ class Selection:
 
     def scope(self, statement: Select[Any]) -> Select[Any]:
         """Keep a statement that is sent without a session in the session's scope."""
+        statement = statement.options(*self.limits.options())
         if self.include_deleted:
             return statement.execution_options(**{INCLUDE_DELETED: True})
         return statement.options(ONLY_LIVE)

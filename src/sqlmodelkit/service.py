@@ -270,8 +270,7 @@ class ServiceBase(Answers[ModelT], Generic[ModelT, CreateT, UpdateT]):
         self, data: CreateT, plan: Plan[Any], *, last: bool
     ) -> tuple[Any, dict[str, Any] | None]:
         """Add a row; answer its key, and what the plan shows of it where that is known."""
-        values = await self.create_values(data)
-        check(self.model, values)
+        values = await self._created(data)
         if self._writer.can("insert"):
             return await self._writer.insert(values, plan, last=last)
         (row,) = await self._add([values])
@@ -296,7 +295,13 @@ class ServiceBase(Answers[ModelT], Generic[ModelT, CreateT, UpdateT]):
     async def _updated(self, data: UpdateT) -> dict[str, Any]:
         values = await self.update_values(data)
         check(self.model, values)
+        self._unit.scope.check_update(self.model, values)
         return values
+
+    async def _created(self, data: CreateT) -> dict[str, Any]:
+        values = await self.create_values(data)
+        check(self.model, values)
+        return self._unit.scope.stamp(self.model, values)
 
     async def _change(self, key: Any, values: Mapping[str, Any]) -> ModelT:
         row: ModelT = await self.get(key)
@@ -315,12 +320,7 @@ class ServiceBase(Answers[ModelT], Generic[ModelT, CreateT, UpdateT]):
         return Writer(self.model, self._unit, self._statements)
 
     async def _insert(self, rows: Iterable[CreateT]) -> list[ModelT]:
-        given = []
-        for data in rows:
-            values = await self.create_values(data)
-            check(self.model, values)
-            given.append(values)
-        return await self._add(given)
+        return await self._add([await self._created(data) for data in rows])
 
     async def _add(self, rows: Sequence[Mapping[str, Any]]) -> list[ModelT]:
         added: list[ModelT] = [self.model(**values) for values in rows]

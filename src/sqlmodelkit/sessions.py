@@ -1,24 +1,39 @@
-"""The session: nothing is loaded behind your back, deleted rows are out of scope. Ring 3.
+"""The session: nothing is loaded behind your back, what is out of scope is not there. Ring 3.
 
 Start at `AsyncSession`.
 """
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import sqlmodel
-from sqlalchemy import ColumnElement, event, true
+from sqlalchemy import ColumnElement, event, inspect, select, true, tuple_
 from sqlalchemy.orm import ORMExecuteState, with_loader_criteria
 from sqlalchemy.orm.base import PassiveFlag
 from sqlmodel.ext.asyncio.session import AsyncSession as SQLModelAsyncSession
 
 from .drivers import translate
-from .errors import NotLoaded
+from .errors import NotFound, NotLoaded
+from .filters import MAX_ITEMS
 from .models import SoftDelete
+from .scopes import (
+    UNSET,
+    Reference,
+    Scope,
+    added_relatives,
+    changes,
+    keep_new,
+    known,
+    limit,
+    referring,
+    scoped_models,
+    unkept,
+)
 
 INCLUDE_DELETED = "include_deleted"
 """Execution option of a statement that shall also see soft-deleted rows."""
+_EVERYTHING = {INCLUDE_DELETED: True}
 
 
 def _live(model: type[Any]) -> ColumnElement[bool]:
@@ -36,6 +51,7 @@ class _Session(sqlmodel.Session):
     """The synchronous half, where SQLAlchemy's events are."""
 
     asked = 0
+    scope = UNSET
 
     @contextmanager
     def _asking(self) -> Iterator[None]:
@@ -45,13 +61,99 @@ class _Session(sqlmodel.Session):
         finally:
             self.asked -= 1
 
-    def refresh(self, *arguments: Any, **options: Any) -> None:
+    def refresh(self, instance: Any, *arguments: Any, **options: Any) -> None:
+        self._check_held(instance)
         with self._asking():
-            super().refresh(*arguments, **options)
+            super().refresh(instance, *arguments, **options)
+        self._check_held(instance)
 
     def flush(self, *arguments: Any, **options: Any) -> None:
         with self._asking():
+            if scoped_models():
+                with self.no_autoflush:
+                    self._keep_in_scope()
             super().flush(*arguments, **options)
+
+    def _keep_in_scope(self) -> None:
+        """Give new rows what the scope sets, and refuse to write what is out of it."""
+        new, deleted = list(self.new), list(self.deleted)
+        changed = [row for row in self.dirty if self.is_modified(row)]
+        for row in new:
+            keep_new(self.scope, row)
+        for row in (*changed, *deleted):
+            self._check_held(row)
+        written: dict[type[Any], list[Any]] = {}
+        for row in (*new, *changed):
+            if row not in new:
+                self.scope.check_update(type(row), changes(row))
+            for relative in added_relatives(row):
+                self._check_held(relative)
+            written.setdefault(type(row), []).append(row)
+        for model, rows in written.items():
+            for reference in self.scope.references(model):
+                self._check_reference(reference, [referring(row, reference) for row in rows])
+
+    def _check_held(self, row: Any) -> None:
+        """Refuse a row that is not in scope, as if it were not there.
+
+        Raises:
+            NotFound: It is not.
+        """
+        model = type(row)
+        if not self.scope.limits(model) or not inspect(row).has_identity:
+            return
+        values = known(row)
+        if values is None:
+            # Not all was loaded: the database knows.
+            mapper, key = inspect(model), inspect(row).identity or ()
+            matches = (part == value for part, value in zip(mapper.primary_key, key, strict=True))
+            statement = select(model).where(*matches).with_only_columns(mapper.primary_key[0])
+            held = self.execute(statement.execution_options(**_EVERYTHING)).first() is not None
+        else:
+            held = self.scope.holds(model, values)
+        if not held:
+            raise NotFound(f"There is no such {model.__name__}.", model=model.__name__)
+
+    def check_references(self, model: type[Any], rows: Sequence[Mapping[str, Any]]) -> None:
+        """Refuse values whose foreign keys lead to rows out of scope; see `AsyncSession`."""
+        with self.no_autoflush:
+            for reference in self.scope.references(model):
+                self._check_reference(reference, rows)
+
+    def _check_reference(self, reference: Reference, rows: Iterable[Mapping[str, Any]]) -> None:
+        pending = (row.__dict__ for row in self.new if isinstance(row, reference.parent))
+        written = {tuple(row.get(name) for name in reference.targets) for row in pending}
+        keys = [key for key in reference.keys(rows) if key not in written]
+        columns = [getattr(reference.parent, name) for name in reference.targets]
+        for start in range(0, len(keys), MAX_ITEMS):
+            part = keys[start : start + MAX_ITEMS]
+            found = select(*columns).where(
+                columns[0].in_([key[0] for key in part])
+                if len(columns) == 1
+                else tuple_(*columns).in_(part)
+            )
+            # Whether a row may refer to a deleted one is not a question of whose it is.
+            seen = self.execute(found.distinct().execution_options(**_EVERYTHING)).all()
+            if len(seen) < len(part):
+                raise reference.refused()
+
+    def bulk_save_objects(self, objects: Iterable[object], *arguments: Any, **options: Any) -> None:
+        given = list(objects)
+        for model in {type(row) for row in given}:
+            self._refuse_bulk(model)
+        super().bulk_save_objects(given, *arguments, **options)
+
+    def bulk_insert_mappings(self, mapper: Any, *arguments: Any, **options: Any) -> None:
+        self._refuse_bulk(inspect(mapper).mapper.class_)
+        super().bulk_insert_mappings(mapper, *arguments, **options)
+
+    def bulk_update_mappings(self, mapper: Any, mappings: Any) -> None:
+        self._refuse_bulk(inspect(mapper).mapper.class_)
+        super().bulk_update_mappings(mapper, mappings)
+
+    def _refuse_bulk(self, model: type[Any]) -> None:
+        if self.scope.limits(model):
+            raise unkept(model.__name__, "SQLAlchemy's bulk methods")
 
     def _identity_lookup(self, *arguments: Any, **options: Any) -> Any:
         # Made for subclasses, though its name is not public. A relation that was not loaded is
@@ -64,7 +166,12 @@ class _Session(sqlmodel.Session):
             and options.get("passive", PassiveFlag.SQL_OK) & PassiveFlag.SQL_OK
         ):
             return None
-        return super()._identity_lookup(*arguments, **options)
+        found: Any = super()._identity_lookup(*arguments, **options)
+        model = type(found)
+        if self.scope.limits(model) and not self.scope.holds(model, found.__dict__):
+            # It came here by hand: whoever asks for it gets what the database has in scope.
+            return None
+        return found
 
 
 @event.listens_for(_Session, "do_orm_execute")
@@ -84,6 +191,8 @@ def _guard(state: ORMExecuteState) -> None:
             raise _expired(mapper.class_.__name__ if mapper else None, names)
     if state.is_orm_statement and not state.execution_options.get(INCLUDE_DELETED):
         state.statement = state.statement.options(ONLY_LIVE)
+    # Somebody else's session has no scope of ours.
+    limit(state, session.scope if isinstance(session, _Session) else UNSET)
 
 
 # A session that does nothing: it shows which listeners all sessions have.
@@ -147,9 +256,49 @@ def translating() -> Iterator[None]:
 
 
 class AsyncSession(SQLModelAsyncSession):
-    """SQLModel's `AsyncSession` that never loads lazily and keeps deleted rows out of scope."""
+    """SQLModel's `AsyncSession` that never loads lazily and shows only what is in scope."""
 
     sync_session_class = _Session
+    sync_session: _Session  # pyright: ignore[reportIncompatibleVariableOverride] - always is one
+
+    def __init__(self, *arguments: Any, scope: Scope = UNSET, **options: Any) -> None:
+        """Open a session as SQLAlchemy does, limited to a scope.
+
+        Args:
+            arguments: As SQLAlchemy's.
+            scope: What it sees and writes of tables with rules.
+            options: As SQLAlchemy's.
+        """
+        super().__init__(*arguments, **options)
+        self.sync_session.scope = scope
+
+    @property
+    def scope(self) -> Scope:
+        """What this session sees and writes of tables with rules."""
+        return self.sync_session.scope
+
+    def enter(self, scope: Scope | Mapping[str, Any]) -> None:
+        """Limit the session further: a value can be added, and none exchanged.
+
+        Raises:
+            ConfigError: It has another value for a rule.
+        """
+        self.sync_session.scope = self.scope.joined(Scope.of(scope))
+
+    async def check_references(self, model: type[Any], rows: Sequence[Mapping[str, Any]]) -> None:
+        """Refuse rows whose foreign keys lead out of scope, before they are written.
+
+        What the session flushes is checked by itself; this is for statements made by hand.
+
+        Args:
+            model: The table model.
+            rows: Values by attribute.
+
+        Raises:
+            ForeignKeyViolation: One does, as if the row that it refers to were missing.
+        """
+        if rows and self.scope.references(model):
+            await self.run_sync(lambda session: self.sync_session.check_references(model, rows))
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:

@@ -3,7 +3,7 @@
 Start at `UnitOfWork`.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from sqlite3 import sqlite_version_info
 from typing import Any, Literal
@@ -11,6 +11,7 @@ from typing import Any, Literal
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from .errors import ConfigError
+from .scopes import UNSET, Scope
 from .sessions import AsyncSession, narrowed, overseen
 from .wires import ConnectionWire, SessionWire, Wire, lone
 
@@ -32,6 +33,7 @@ class UnitOfWork:
         *,
         reading: bool = False,
         session: AsyncSession | None = None,
+        scope: Scope = UNSET,
     ) -> None:
         """Prepare a unit of work.
 
@@ -39,11 +41,13 @@ class UnitOfWork:
             engine: Where it happens.
             reading: Whether nothing that is read has to stay true until the end.
             session: Its session, when there is one already.
+            scope: What it sees and writes of tables with rules; that of its session, if any.
         """
         self.engine = engine
         self._lone = engine if isinstance(engine, AsyncEngine) and session is None else None
         self._reading = reading
         self._session = session
+        self._scope = scope
         self.dialect = engine.dialect.name
 
     @classmethod
@@ -61,8 +65,24 @@ class UnitOfWork:
     def session(self) -> AsyncSession:
         """The session of this unit of work; its first statement begins the transaction."""
         if self._session is None:
-            self._session = AsyncSession(self.engine, expire_on_commit=False)
+            self._session = AsyncSession(self.engine, expire_on_commit=False, scope=self._scope)
         return self._session
+
+    @property
+    def scope(self) -> Scope:
+        """What this unit of work sees and writes of tables with rules."""
+        return self._scope if self._session is None else self._session.scope
+
+    def enter(self, scope: Scope | Mapping[str, Any]) -> None:
+        """Limit the unit of work further: a value can be added, and none exchanged.
+
+        Raises:
+            ConfigError: It has another value for a rule.
+        """
+        if self._session is None:
+            self._scope = self._scope.joined(Scope.of(scope))
+        else:
+            self._session.enter(scope)
 
     @property
     def begun(self) -> bool:
@@ -134,12 +154,14 @@ class UnitOfWork:
                 hint="Listen to sqlalchemy.orm.Session: response models are read by sessions too.",
             )
         if self._reading and not self.begun:
-            async with AsyncSession(self.engine) as session:
+            async with AsyncSession(self.engine, scope=self.scope) as session:
                 yield session
         else:
             await self.session.flush()
             connection = await self.session.connection()
-            async with AsyncSession(connection, join_transaction_mode="rollback_only") as session:
+            async with AsyncSession(
+                connection, join_transaction_mode="rollback_only", scope=self.scope
+            ) as session:
                 yield session
 
     async def commit(self) -> None:

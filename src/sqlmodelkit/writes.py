@@ -63,8 +63,12 @@ class Writer:
 
         Returns:
             The row's key, and what the plan shows of it when that are its own columns.
+
+        Raises:
+            ForeignKeyViolation: The row refers to one that is missing, or not in scope.
         """
         given = {**_defaults(self.model, values), **values}
+        await self._check(given)
 
         def statement() -> Insert:
             return insert(self._table).values(self._assigned(given))
@@ -97,16 +101,23 @@ class Writer:
             columns, assigned = columns_of(self.model), self._assigned(values)
             if issubclass(self.model, Version):
                 assigned[columns["version"]] = columns["version"] + 1
-            changed = update(self._table).where(*key.expressions()).values(assigned)
+            kept = (*key.expressions(), *self.unit.scope.where(self.model))
+            changed = update(self._table).where(*kept).values(assigned)
             if issubclass(self.model, SoftDelete):
                 return changed.where(columns["deleted_at"].is_(None))
             return changed
 
-        given = _values(values) | key.values
-        form = ("update", key.key, *_form(values))
+        await self._check(values)
+        given = {**_values(values), **key.values, **self.unit.scope.parameters}
+        form = ("update", key.key, self.unit.scope.form, *_form(values))
         returned = plan.is_flat and self.unit.can_return("update")
         rows = await self._run(statement, form, given, plan if returned else None, last=last)
         return returned, plan.fetch.build(rows, ())[0] if rows else None
+
+    async def _check(self, values: Mapping[str, Any]) -> None:
+        if self.unit.scope.references(self.model):
+            with translating():
+                await self.unit.session.check_references(self.model, [values])
 
     @property
     def _table(self) -> Any:

@@ -3,7 +3,7 @@
 Start at `install`.
 """
 
-from .deps import SessionDep, database_of, service
+from .deps import SessionDep, database_of, scoped_by, service
 from .handlers import ErrorBody, ErrorItem
 from .health import Check
 from .install import install
@@ -21,5 +21,6 @@ __all__ = [
     "database_of",
     "install",
     "responder",
+    "scoped_by",
     "service",
 ]

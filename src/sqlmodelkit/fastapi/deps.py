@@ -8,6 +8,7 @@ from fastapi.requests import HTTPConnection
 
 from sqlmodelkit.database import Database
 from sqlmodelkit.errors import ConfigError
+from sqlmodelkit.scopes import UNSET, Scope
 from sqlmodelkit.service import ServiceBase
 from sqlmodelkit.sessions import AsyncSession
 from sqlmodelkit.units import UnitOfWork
@@ -15,6 +16,7 @@ from sqlmodelkit.units import UnitOfWork
 S = TypeVar("S", bound=ServiceBase[Any, Any, Any])
 
 _UNIT = "sqlmodelkit.unit"
+_SCOPE = "sqlmodelkit.scope"
 
 READING = frozenset({"GET", "HEAD", "OPTIONS", "QUERY"})
 """Methods that are safe by RFC 9110, section 9.2.1: they take no write lock in advance."""
@@ -40,7 +42,8 @@ def database_of(connection: HTTPConnection) -> Database:
 async def unit_of_work(connection: HTTPConnection) -> AsyncIterator[UnitOfWork]:
     """Yield the unit of work of this request; it commits before the response is sent."""
     reading = connection.scope.get("method") in READING
-    async with database_of(connection).unit(reading=reading) as unit:
+    db, scope = database_of(connection), scope_of(connection)
+    async with db.unit(reading=reading, scope=scope) as unit:
         connection.scope[_UNIT] = unit
         try:
             yield unit
@@ -52,6 +55,41 @@ def unit_in(connection: HTTPConnection) -> UnitOfWork | None:
     """Return the unit of work that a dependency of this request has opened, if one has."""
     unit: UnitOfWork | None = connection.scope.get(_UNIT)
     return unit
+
+
+def scope_of(connection: HTTPConnection) -> Scope:
+    """Return what the units of work of this request are limited to."""
+    scope: Scope = connection.scope.get(_SCOPE, UNSET)
+    return scope
+
+
+def scoped_by(scope: Callable[..., Any]) -> Any:
+    """Return a dependency that limits the units of work of a request, whoever opens them.
+
+    ```python
+    async def current_scope(user: Annotated[User, Depends(current_user)]) -> dict[str, Any]:
+        return {"tenant": user.tenant_id}
+
+    app = FastAPI(lifespan=db.lifespan, dependencies=[scoped_by(current_scope)])
+    ```
+
+    It holds for generated routers, services, responders and sessions alike, also for a unit of
+    work that another dependency has opened before, as to look for the user.
+
+    Args:
+        scope: A dependency that answers a `Scope`, or the values of one.
+    """
+
+    async def limit(
+        connection: HTTPConnection, found: Annotated[Any, Depends(scope, scope="function")]
+    ) -> None:
+        limits = scope_of(connection).joined(Scope.of(found))
+        connection.scope[_SCOPE] = limits
+        unit = unit_in(connection)
+        if unit is not None:
+            unit.enter(limits)
+
+    return Depends(limit, scope="function")
 
 
 UnitDep = Annotated[UnitOfWork, Depends(unit_of_work, scope="function")]

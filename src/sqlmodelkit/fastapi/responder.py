@@ -9,14 +9,13 @@ from fastapi import Depends, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
-from sqlmodelkit.database import Database
 from sqlmodelkit.errors import ConfigError
 from sqlmodelkit.filters import Filter
 from sqlmodelkit.pages import DEFAULT_LIMIT, Count
 from sqlmodelkit.service import ServiceBase
 from sqlmodelkit.units import UnitOfWork
 
-from .deps import READING, UnitDep, database_of, unit_in
+from .deps import READING, UnitDep, database_of, scope_of, unit_in
 
 AnyService = ServiceBase[Any, Any, Any]
 S = TypeVar("S", bound=AnyService)
@@ -117,7 +116,7 @@ class Responder:
             FilterError: As `ServiceBase.stream`.
         """
         rows = type(self.rows)
-        lines = _lines(database_of(self.request), rows, self.into, filters, conditions)
+        lines = _lines(self.request, rows, self.into, filters, conditions)
         first = await anext(lines, b"")
 
         async def body() -> AsyncIterator[bytes]:
@@ -175,14 +174,15 @@ class Responder:
 
 
 async def _lines(
-    db: Database,
+    request: Request,
     service_class: type[AnyService],
     into: type[BaseModel],
     filters: Sequence[Filter],
     conditions: dict[str, Any],
 ) -> AsyncIterator[bytes]:
     # The request's unit of work has ended when the answer is sent: this is one of its own.
-    async with db.unit(reading=True) as unit:
+    db, scope = database_of(request), scope_of(request)
+    async with db.unit(reading=True, scope=scope) as unit:
         async for part in service_class(unit).stream_json(*filters, into=into, **conditions):
             yield part
 
@@ -262,7 +262,8 @@ class Answering:
         unit = unit_in(self._request)
         if unit is None:
             reading = self._request.method in READING
-            self._own = database_of(self._request).unit(reading=reading)
+            db, scope = database_of(self._request), scope_of(self._request)
+            self._own = db.unit(reading=reading, scope=scope)
             unit = await self._own.__aenter__()
         return Responder(
             self._request,

@@ -20,7 +20,7 @@ RINGS = (
     ("connections", "plan", "sessions"),
     ("selection", "wires"),
     ("units",),
-    ("database", "execution", "explaining", "writes"),
+    ("database", "execution", "explaining", "versions", "writes"),
     ("reads",),
     ("answers",),
     ("service",),

@@ -267,10 +267,12 @@ class Overridden(VolumeService):
         given = data.model_copy(update={"title": f"{data.title}!"})
         return await super().create(given, into=into)
 
-    async def update(self, key: Any, data: VolumeUpdate, *, into: Any = None) -> Any:
+    async def update(
+        self, key: Any, data: VolumeUpdate, *, into: Any = None, version: int | None = None
+    ) -> Any:
         """Add something to the title."""
         given = data.model_copy(update={"title": f"{data.title}?"})
-        return await super().update(key, given, into=into)
+        return await super().update(key, given, into=into, version=version)
 
 
 async def test_verbs_that_a_service_overrides_are_called(world: Database) -> None:

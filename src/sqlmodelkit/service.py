@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin, overload
 
 from pydantic import BaseModel
-from sqlalchemy import JSON, Column, delete, null
+from sqlalchemy import JSON, Column, delete, inspect, null
 from sqlalchemy import update as sql_update
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import SQLModel
@@ -23,12 +23,13 @@ from .columns import (
     relations_of,
     row_key,
 )
-from .errors import ConfigError
+from .errors import ConfigError, NotFound, StaleVersion
 from .filters import check_filters, compile_filters
 from .models import SoftDelete, Version, utcnow
 from .plan import Plan
 from .reads import ModelT, P
 from .sessions import INCLUDE_DELETED, translating
+from .versions import check_version, expected_version, stale
 from .writes import Writer
 
 CreateT = TypeVar("CreateT", bound=BaseModel)
@@ -192,11 +193,27 @@ class ServiceBase(Answers[ModelT], Generic[ModelT, CreateT, UpdateT]):
         return await self.get_many([row_key(self.model)(row) for row in added], into=into)
 
     @overload
-    async def update(self, key: Any, data: UpdateT) -> ModelT: ...
+    async def update(self, key: Any, data: UpdateT, *, version: int | None = None) -> ModelT: ...
     @overload
-    async def update(self, key: Any, data: UpdateT, *, into: type[P]) -> P: ...
-    async def update(self, key: Any, data: UpdateT, *, into: type[BaseModel] | None = None) -> Any:
+    async def update(
+        self, key: Any, data: UpdateT, *, into: type[P], version: int | None = None
+    ) -> P: ...
+    async def update(
+        self,
+        key: Any,
+        data: UpdateT,
+        *,
+        into: type[BaseModel] | None = None,
+        version: int | None = None,
+    ) -> Any:
         """Write the fields that were set, and no others, in one UPDATE.
+
+        Args:
+            key: The row's key.
+            data: The input.
+            into: The response model to answer.
+            version: The version that the caller has read; the UPDATE itself compares it. Left
+                out, it is that of the row in the session, if it is there.
 
         Raises:
             NotFound: There is no such row.
@@ -204,13 +221,19 @@ class ServiceBase(Answers[ModelT], Generic[ModelT, CreateT, UpdateT]):
             InvalidValue, UniqueViolation, ForeignKeyViolation, CheckViolation: As `create`.
         """
         if into is None:
-            return await self._change(key, await self._updated(data))
+            return await self._change(key, await self._updated(data), version)
         plan = self.plan(into)
-        known, item = await self._update_one(key, data, plan, last=False)
+        known, item = await self._update_one(key, data, plan, last=False, version=version)
         return plan.build(item) if known else await self.get(key, into=into)
 
     async def update_json(
-        self, key: Any, data: UpdateT, *, into: type[BaseModel], last: bool = False
+        self,
+        key: Any,
+        data: UpdateT,
+        *,
+        into: type[BaseModel],
+        last: bool = False,
+        version: int | None = None,
     ) -> bytes:
         """Write the fields that were set, and return the row as JSON, as FastAPI would answer it.
 
@@ -220,40 +243,57 @@ class ServiceBase(Answers[ModelT], Generic[ModelT, CreateT, UpdateT]):
             into: The response model.
             last: Whether nothing else happens in the unit of work, so that one statement that
                 does it all needs no transaction around it.
+            version: The version that the caller has read, as for `update`.
 
         Raises:
             NotFound, StaleVersion, InvalidValue, UniqueViolation: As `update`.
         """
         plan = self.plan(into)
         if type(self).update is not ServiceBase.update:
-            return plan.print(await self.update(key, data, into=into))
-        known, item = await self._update_one(key, data, plan, last=last and plan.prints_rows)
+            # An override need not know of versions.
+            told: dict[str, Any] = {} if version is None else {"version": version}
+            return plan.print(await self.update(key, data, into=into, **told))
+        last = last and plan.prints_rows
+        known, item = await self._update_one(key, data, plan, last=last, version=version)
         return plan.dump([item])[1:-1] if known else await self.get_json(key, into=into)
 
-    async def delete(self, key: Any) -> None:
+    async def delete(self, key: Any, *, version: int | None = None) -> None:
         """Remove a row: softly where the model has `SoftDelete`, otherwise for good.
 
         What refers to the row is the database's matter: `ondelete` cascades or sets NULL, without
         it the row stays.
 
+        Args:
+            key: The row's key.
+            version: The version that the caller has read, as for `update`.
+
         Raises:
             NotFound: There is no such row.
+            StaleVersion: Somebody else has changed the row since it was read.
             ForeignKeyViolation: It is still referred to.
         """
         if issubclass(self.model, SoftDelete):
-            await self._write(key, self._update({"deleted_at": utcnow()}))
+            await self._write(key, self._update({"deleted_at": utcnow()}), version)
         else:
-            await self._write(key, delete(self.model))
+            await self._write(key, delete(self.model), version)
 
     @overload
-    async def restore(self, key: Any) -> ModelT: ...
+    async def restore(self, key: Any, *, version: int | None = None) -> ModelT: ...
     @overload
-    async def restore(self, key: Any, *, into: type[P]) -> P: ...
-    async def restore(self, key: Any, *, into: type[BaseModel] | None = None) -> Any:
+    async def restore(self, key: Any, *, into: type[P], version: int | None = None) -> P: ...
+    async def restore(
+        self, key: Any, *, into: type[BaseModel] | None = None, version: int | None = None
+    ) -> Any:
         """Bring a soft-deleted row back.
+
+        Args:
+            key: The row's key.
+            into: The response model to answer.
+            version: The version that the caller has read, as for `update`.
 
         Raises:
             NotFound: There is no such row, or it is not deleted.
+            StaleVersion: Somebody else has changed the row since it was read.
             UniqueViolation: Another row has taken its place.
             ConfigError: The model has no `SoftDelete`.
         """
@@ -263,7 +303,12 @@ class ServiceBase(Answers[ModelT], Generic[ModelT, CreateT, UpdateT]):
             )
         deleted: Any = self.model.deleted_at
         statement = self._update({"deleted_at": None}).where(deleted.is_not(None))
-        await self._write(key, statement.execution_options(**{INCLUDE_DELETED: True}))
+        await self._write(
+            key,
+            statement.execution_options(**{INCLUDE_DELETED: True}),
+            version,
+            deleted_at__is_not=None,
+        )
         return await (self.get(key) if into is None else self.get(key, into=into))
 
     async def _insert_one(
@@ -277,19 +322,26 @@ class ServiceBase(Answers[ModelT], Generic[ModelT, CreateT, UpdateT]):
         return row_key(self.model)(row), None
 
     async def _update_one(
-        self, key: Any, data: UpdateT, plan: Plan[Any], *, last: bool
+        self, key: Any, data: UpdateT, plan: Plan[Any], *, last: bool, version: int | None
     ) -> tuple[bool, Any]:
         """Change a row; answer whether what the plan shows of it is known, and that."""
         values = await self._updated(data)
         parts = key_values(self.model, key)
+        check_version(self.model, version)
         by_session = set(parts) & set(values) or type(self).get is not ServiceBase.get
-        if not values or by_session or not self._writer.can("update"):
-            await self._change(key, values)
+        # Without RETURNING nothing would tell whether the version was the row's.
+        blind = version is not None and not (plan.is_flat and self._unit.can_return("update"))
+        if not values or by_session or blind or not self._writer.can("update"):
+            await self._change(key, values, version)
             return False, None
-        found = check_filters(self.model, conditions=parts, dialect=self._unit.dialect)
+        found = check_filters(
+            self.model,
+            conditions=parts if version is None else {**parts, "version": version},
+            dialect=self._unit.dialect,
+        )
         known, item = await self._writer.update(found, values, plan, last=last)
         if known and item is None:
-            raise self._not_found(key)
+            raise await self._missed(key, version)
         return known, item
 
     async def _updated(self, data: UpdateT) -> dict[str, Any]:
@@ -303,8 +355,15 @@ class ServiceBase(Answers[ModelT], Generic[ModelT, CreateT, UpdateT]):
         check(self.model, values)
         return self._unit.scope.stamp(self.model, values)
 
-    async def _change(self, key: Any, values: Mapping[str, Any]) -> ModelT:
-        row: ModelT = await self.get(key)
+    async def _change(
+        self, key: Any, values: Mapping[str, Any], version: int | None = None
+    ) -> ModelT:
+        check_version(self.model, version)
+        # With the lock the row is read anew; a change to what it is already sends no UPDATE that
+        # would compare the version.
+        row: ModelT = await (self.get(key) if version is None else self.get(key, lock=True))
+        if version is not None and inspect(row).dict.get("version") != version:
+            raise stale(self.model)
         for name, value in values.items():
             setattr(row, name, value)
         columns = columns_of(self.model)
@@ -348,15 +407,33 @@ class ServiceBase(Answers[ModelT], Generic[ModelT, CreateT, UpdateT]):
             values = {**values, "version": version + 1}
         return sql_update(self.model).values(**values)
 
-    async def _write(self, key: Any, statement: Any) -> None:
-        """Run an UPDATE or DELETE of the row with this key."""
-        matches = compile_filters(
-            self.model, conditions=key_values(self.model, key), dialect=self._unit.dialect
-        )
+    async def _write(
+        self, key: Any, statement: Any, version: int | None, **conditions: Any
+    ) -> None:
+        """Run an UPDATE or DELETE of the row with this key, which has the version it was read at."""
+        expected = await expected_version(self.session, self.model, key, version)
+        parts = key_values(self.model, key)
+        if expected is not None:
+            parts["version"] = expected
+        matches = compile_filters(self.model, conditions=parts, dialect=self._unit.dialect)
         with translating():
             result = await self.session.exec(statement.where(*matches))
         if result.rowcount == 0:
-            raise self._not_found(key)
+            raise await self._missed(key, expected, **conditions)
+
+    async def _missed(
+        self, key: Any, version: int | None, **conditions: Any
+    ) -> NotFound | StaleVersion:
+        """Say why no row was met: it has moved on, or there is none."""
+        if version is not None:
+            # Read with a lock, which sees what others have committed since this transaction began.
+            parts = {**key_values(self.model, key), **conditions}
+            found = await self._reader.rows(
+                self._select((), parts, bool(conditions)), (), lock=True
+            )
+            if found:
+                return stale(self.model)
+        return self._not_found(key)
 
 
 def _has_default(column: Column[Any]) -> bool:

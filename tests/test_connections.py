@@ -1,4 +1,4 @@
-"""Connections: missing drivers, and files that other programs hold."""
+"""Connections: missing drivers, files that other programs hold, and what is taken from the pool."""
 
 import asyncio
 import sqlite3
@@ -7,9 +7,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.util import greenlet_spawn
 
 from sqlmodelkit import Database, DatabaseSettings
+from sqlmodelkit.connections import LIVENESS
 from sqlmodelkit.errors import ConfigError, Unavailable
+from tests.world import VolumeDetail, VolumeService, create_world, is_postgresql, is_sqlite
+
+
+@pytest.fixture
+async def world(database: Database) -> Database:
+    """An open database with the tables of world.py."""
+    return await create_world(database)
+
+
+async def read(database: Database) -> bytes:
+    """Read by a statement that stands alone."""
+    async with database.unit(reading=True) as unit:
+        return await VolumeService(unit).all_json(into=VolumeDetail)
 
 
 @pytest.mark.parametrize(
@@ -89,3 +105,58 @@ async def test_the_switch_to_wal_does_not_wait_for_ever(tmp_path: Path) -> None:
     assert "sqlite" == (await database.ping()).dialect
     await database.close()
     holder.close()
+
+
+async def test_who_listens_to_the_pool_may_wait(world: Database) -> None:
+    """A listener that sends a statement of its own at each checkout gets its answer."""
+    heard: list[Any] = []
+
+    def checked_out(connection: Any, record: Any, proxy: Any) -> None:
+        cursor = connection.cursor()
+        cursor.execute("SELECT 1")
+        heard.append(cursor.fetchone()[0])
+        cursor.close()
+
+    event.listen(world._reader.sync_engine, "checkout", checked_out)
+    assert [b"[]"] * 3 == [await read(world) for _ in range(3)]
+    assert [1, 1, 1] == heard
+    assert 0 == world.pool_status()["in_use"]
+
+
+async def test_a_connection_in_doubt_is_not_taken_at_once(world: Database) -> None:
+    """It has to be tested first, which takes an answer of the server; then it is."""
+    await read(world)
+    engine = world._reader.sync_engine
+    liveness = world._reader.get_execution_options()[LIVENESS]
+    before = world.pool_status()
+    liveness.doubt()
+    held = liveness.take(engine)
+    # SQLite is in this process; nobody closes its connections.
+    assert is_sqlite(world) == (held is not None)
+    if held is not None:
+        liveness.untouched(held)
+        held.close()
+    assert before == world.pool_status()
+    await read(world)
+    trusted = liveness.take(engine)
+    # MySQL's drivers do not know whether their connection is closed, and are always asked.
+    assert (is_sqlite(world) or is_postgresql(world)) == (trusted is not None)
+    if trusted is not None:
+        liveness.untouched(trusted)
+        trusted.close()
+    assert before == world.pool_status()
+
+
+async def test_nothing_is_taken_at_once_that_has_to_be_connected(world: Database) -> None:
+    """Neither from an empty pool, nor in place of a connection that was lost."""
+    engine = world._reader.sync_engine
+    liveness = world._reader.get_execution_options()[LIVENESS]
+    await world.close()
+    assert liveness.take(engine) is None
+    await read(world)
+    lost = await greenlet_spawn(engine.raw_connection)
+    await greenlet_spawn(lost.invalidate)
+    lost.close()
+    assert liveness.take(engine) is None
+    assert b"[]" == await read(world)
+    assert 0 == world.pool_status()["in_use"]

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
-from .columns import key_values
 from .execution import Reader
 from .explaining import Explaining
 from .filters import Filter
@@ -40,7 +39,7 @@ class Answers(Reads[ModelT]):
         plan = self.plan(into)
         if type(self).get is not Reads.get:
             return plan.print(await self.get(key, into=into, include_deleted=include_deleted))
-        selection = self._select((), key_values(self.model, key), include_deleted)
+        selection = self._select_key(key, include_deleted)
         number, array = await self._reader.json(selection, plan, self.spare)
         if number == 0:
             raise self._not_found(key)

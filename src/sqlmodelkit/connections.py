@@ -9,7 +9,7 @@ from collections.abc import Coroutine
 from time import monotonic
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, ExceptionContext, event
+from sqlalchemy import Connection, Dialect, Engine, ExceptionContext, event
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import PoolProxiedConnection, PoolResetState
@@ -28,6 +28,11 @@ LIVENESS = "sqlmodelkit_liveness"
 _WAL_ATTEMPTS = 50
 _ALIVE_SECONDS = 0.5
 _USED, _CLEAN = "sqlmodelkit_used", "sqlmodelkit_clean"
+_UNTESTED = "sqlmodelkit_untested"
+
+
+class _MustWait(Exception):
+    """No connection can be had at once."""
 
 
 class Liveness:
@@ -42,12 +47,45 @@ class Liveness:
         self._dialect: Dialect | None = None
         self._ping = options.ping
         self._doubted = 0.0
+        self._at_once = False
         self.direct = options.direct
         self.begins = options.explicit_begin
 
     def bind(self, dialect: Dialect) -> None:
         """Take the dialect that knows how to ask."""
         self._dialect = dialect
+
+    def take(self, engine: Engine) -> PoolProxiedConnection | None:
+        """Check out a connection that can be used at once; None when that takes any waiting.
+
+        What waits has to run in a greenlet, and a new greenlet for each statement costs more than
+        all else that a checkout does: Python gives it a stack of its own.
+        """
+        pool: Any = engine.pool
+        if not pool.checkedin() or not self.quiet(pool):
+            return None
+        self._at_once = True
+        try:
+            held = engine.raw_connection()
+        except _MustWait:
+            return None
+        finally:
+            self._at_once = False
+        if _UNTESTED in held.info:
+            self.untouched(held)
+            held.close()
+            return None
+        return held
+
+    def quiet(self, pool: Any) -> bool:
+        """Tell whether nobody else listens to a pool, who might have to wait for something."""
+        heard = pool.dispatch
+        return len(heard.checkout) == len(heard.checkin) == len(heard.reset) == 1
+
+    def connecting(self, *arguments: Any) -> None:
+        """Make no new connection for somebody who cannot wait for it."""
+        if self._at_once:
+            raise _MustWait
 
     def check(self, connection: Any, record: Any, proxy: Any) -> None:
         """Refuse a dead connection as the pool hands it out, so that it makes another."""
@@ -59,6 +97,9 @@ class Liveness:
         used = record.info.get(_USED)
         if used is None or (hasattr(driver, "is_closed") and self._trusted(used)):
             return
+        if self._at_once:
+            record.info[_UNTESTED] = True
+            return
         try:
             self._dialect.do_ping(connection)
         except Exception as error:
@@ -69,7 +110,8 @@ class Liveness:
 
     def returned(self, connection: Any, record: Any) -> None:
         """Note when a connection was used last."""
-        record.info[_USED] = monotonic()
+        if not record.info.pop(_UNTESTED, False):
+            record.info[_USED] = monotonic()
 
     def doubt(self) -> None:
         """Ask every connection that has been used before now."""
@@ -113,6 +155,7 @@ def create_engine(options: EngineOptions) -> AsyncEngine:
     liveness.bind(engine.dialect)
     event.listen(engine.sync_engine, "checkout", liveness.check)
     event.listen(engine.sync_engine, "checkin", liveness.returned)
+    event.listen(engine.sync_engine, "do_connect", liveness.connecting)
     event.listen(engine.sync_engine, "do_connect", _connect)
     event.listen(engine.sync_engine, "handle_error", _failed)
     event.listen(engine.sync_engine, "reset", _reset)

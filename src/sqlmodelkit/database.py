@@ -125,10 +125,9 @@ class Database:
             with translating():
                 yield session
 
-    @asynccontextmanager
-    async def unit(
+    def unit(
         self, *, reading: bool = False, scope: Scope | Mapping[str, Any] | None = None
-    ) -> AsyncIterator[UnitOfWork]:
+    ) -> UnitOfWork:
         """Open a unit of work like `transaction`, whose session is opened when it is needed.
 
         Args:
@@ -141,15 +140,9 @@ class Database:
             ConfigError: The database belongs to another event loop.
         """
         self._enter_loop()
-        unit = UnitOfWork(
+        return UnitOfWork(
             self._reader if reading else self.engine, reading=reading, scope=Scope.of(scope)
         )
-        try:
-            with translating():
-                yield unit
-                await unit.commit()
-        finally:
-            await unit.close()
 
     async def ping(self) -> ServerInfo:
         """Ask the server for its version.

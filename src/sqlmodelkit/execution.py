@@ -114,8 +114,10 @@ class Reader:
         self, selection: Selection, plan: Plan[Any], spare: Spare
     ) -> tuple[int, bytes] | None:
         """Let the database print the responses; None where it cannot, or should not."""
-        name, version = self.unit.server
         one = selection.part is None
+        if spare == "database" or (one and spare != "application"):
+            return None
+        name, version = self.unit.server
         # The version is known from the first connection on.
         if not version or plan.json_path(name, version, spare=spare, one=one) != "bytes":
             return None
@@ -174,11 +176,12 @@ class Reader:
         name: object,
     ) -> Sequence[Sequence[Any]]:
         """Run what `build` makes of the selection; its form is compiled once, where it can be."""
-        if selection.key is None or not wire.compiled:
+        form = selection.key
+        if form is None or not wire.compiled:
             statement = selection.scope(build(selection.select()))
             return await wire.fetch(statement, selection.values)
         compiled = self.statements.get(
-            (wire.dialect, name, selection.key),
+            (wire.dialect, name, form),
             lambda: compile_statement(
                 selection.scope(build(selection.select())), wire.dialect, columns
             ),

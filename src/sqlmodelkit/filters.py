@@ -216,6 +216,40 @@ def check_filters(
     return Checked(key, checker.values, parts)
 
 
+def check_key(model: type[SQLModel], values: Mapping[str, Any], *, dialect: str) -> Checked:
+    """Check the parts of a key as `check_filters` does its conditions.
+
+    Raises:
+        FilterError: A part does not fit its column.
+    """
+    if None in values.values():
+        return check_filters(model, conditions=values, dialect=dialect)
+    form = _equalities(model, tuple(values))
+    sent = {
+        name: _prepare_one(compared, value)
+        for (name, compared), value in zip(form.compared, values.values(), strict=True)
+    }
+    return Checked(form.key, sent, form.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Equalities:
+    """What all equal comparisons of the same fields have in common."""
+
+    compared: tuple[tuple[str, "_Compared"], ...]
+    key: Hashable
+    parts: tuple["_Part", ...]
+
+
+@cached
+def _equalities(model: type[SQLModel], names: tuple[str, ...]) -> _Equalities:
+    compared = tuple((f"filter_{n}", _find(model, name)) for n, name in enumerate(names))
+    parts = tuple(
+        _Part((one.label, 1), _Comparison(one, None, (parameter,))) for parameter, one in compared
+    )
+    return _Equalities(compared, tuple(part.key for part in parts), parts)
+
+
 def compile_filters(
     model: type[SQLModel],
     *filters: Filter,

@@ -90,7 +90,7 @@ class Reads(Generic[ModelT]):
         Raises:
             NotFound: There is none.
         """
-        selection = self._select((), key_values(self.model, key), include_deleted)
+        selection = self._select_key(key, include_deleted)
         if lock:
             found = await self._reader.rows(selection, load, lock=True)
         else:
@@ -324,6 +324,15 @@ class Reads(Generic[ModelT]):
             self.model,
             filters,
             conditions,
+            dialect=self._unit.dialect,
+            include_deleted=include_deleted,
+            limits=self._unit.scope,
+        )
+
+    def _select_key(self, key: Any, include_deleted: bool) -> Selection:
+        return Selection.of_key(
+            self.model,
+            key_values(self.model, key),
             dialect=self._unit.dialect,
             include_deleted=include_deleted,
             limits=self._unit.scope,

@@ -11,7 +11,7 @@ from sqlalchemy import Integer, Select, bindparam, select, tuple_
 from sqlmodel import SQLModel
 
 from .columns import key_of
-from .filters import Checked, Filter, check_filters
+from .filters import Checked, Filter, check_filters, check_key
 from .pages import order_by, sort_fields
 from .scopes import UNSET, Scope
 from .sessions import INCLUDE_DELETED, ONLY_LIVE
@@ -54,6 +54,24 @@ class Selection:
             FilterError: A field or operator is unknown, or a value does not fit.
         """
         checked = check_filters(model, *filters, conditions=conditions, dialect=dialect)
+        return cls(model, checked, dialect, include_deleted=include_deleted, limits=limits)
+
+    @classmethod
+    def of_key(
+        cls,
+        model: type[SQLModel],
+        values: Mapping[str, Any],
+        *,
+        dialect: str,
+        include_deleted: bool,
+        limits: Scope,
+    ) -> "Selection":
+        """Select the row with this key.
+
+        Raises:
+            FilterError: A part of the key does not fit its column.
+        """
+        checked = check_key(model, values, dialect=dialect)
         return cls(model, checked, dialect, include_deleted=include_deleted, limits=limits)
 
     def ordered(self, sort: str | Sequence[str] | None) -> "Selection":

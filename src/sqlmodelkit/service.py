@@ -24,7 +24,7 @@ from .columns import (
     row_key,
 )
 from .errors import ConfigError, NotFound, StaleVersion
-from .filters import check_filters, compile_filters
+from .filters import check_key, compile_filters
 from .models import SoftDelete, Version, utcnow
 from .plan import Plan
 from .reads import ModelT, P
@@ -334,9 +334,9 @@ class ServiceBase(Answers[ModelT], Generic[ModelT, CreateT, UpdateT]):
         if not values or by_session or blind or not self._writer.can("update"):
             await self._change(key, values, version)
             return False, None
-        found = check_filters(
+        found = check_key(
             self.model,
-            conditions=parts if version is None else {**parts, "version": version},
+            parts if version is None else {**parts, "version": version},
             dialect=self._unit.dialect,
         )
         known, item = await self._writer.update(found, values, plan, last=last)

@@ -6,13 +6,15 @@ Start at `UnitOfWork`.
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from sqlite3 import sqlite_version_info
-from typing import Any, Literal
+from types import TracebackType
+from typing import Any, Literal, Self
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from .columns import cached
 from .errors import ConfigError
 from .scopes import UNSET, Scope
-from .sessions import AsyncSession, narrowed, overseen
+from .sessions import AsyncSession, narrowed, overseen, translating
 from .wires import ConnectionWire, SessionWire, Wire, lone
 
 
@@ -100,11 +102,10 @@ class UnitOfWork:
     def server(self) -> tuple[str, tuple[int, ...]]:
         """The database's own name and version, which is empty before the first connection."""
         dialect: Any = self.engine.dialect
-        name = "mariadb" if getattr(dialect, "is_mariadb", False) else dialect.name
-        version = getattr(dialect, "server_version_info", None) or ()
-        if name == "sqlite":
-            version = sqlite_version_info
-        return name, tuple(part for part in version if isinstance(part, int))
+        if self.dialect == "sqlite":
+            return "sqlite", sqlite_version_info
+        name = "mariadb" if getattr(dialect, "is_mariadb", False) else self.dialect
+        return name, _numbers(getattr(dialect, "server_version_info", None) or ())
 
     def can_return(self, verb: Literal["insert", "update"]) -> bool:
         """Tell whether the database answers the rows that it writes."""
@@ -164,6 +165,32 @@ class UnitOfWork:
             ) as session:
                 yield session
 
+    async def __aenter__(self) -> Self:
+        """Begin; nothing is sent before it is needed."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Commit, or roll back when the block was left by an exception; then close.
+
+        Raises:
+            SQLModelKitError: A database error left the block, or the commit failed.
+        """
+        if error is None and self._session is None:
+            return
+        try:
+            if error is None:
+                with translating():
+                    await self.commit()
+            else:
+                translating().__exit__(kind, error, trace)
+        finally:
+            await self.close()
+
     async def commit(self) -> None:
         """Make durable what was done."""
         if self._session is not None:
@@ -174,3 +201,8 @@ class UnitOfWork:
         if self._session is not None:
             # Leaving it like a block closes it behind a shield: no cancellation cuts it short.
             await self._session.__aexit__(None, None, None)
+
+
+@cached
+def _numbers(version: tuple[Any, ...]) -> tuple[int, ...]:
+    return tuple(part for part in version if isinstance(part, int))

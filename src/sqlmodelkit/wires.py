@@ -28,16 +28,6 @@ Statement = Select[Any] | Insert | Update
 Rows = Sequence[Sequence[Any]]
 Fetch = Callable[[Any, str, tuple[Any, ...]], Coroutine[Any, Any, Any]]
 
-_HEARD = (
-    "before_execute",
-    "after_execute",
-    "before_cursor_execute",
-    "after_cursor_execute",
-    "engine_connect",
-    "commit",
-    "rollback",
-)
-_EXECUTED = ("do_execute", "do_execute_no_params")
 _OWN_ERROR_HANDLERS = 1
 _SCHEMAS = "schema_translate_map"
 _LOG = logging.getLogger("sqlalchemy.engine.Engine")
@@ -138,7 +128,7 @@ class DriverWire:
         return self._engine.dialect
 
     async def __aenter__(self) -> Self:
-        self._held = await self._take()
+        self._held = self._liveness.take(self._engine) or await self._take()
         return self
 
     async def _take(self) -> PoolProxiedConnection:
@@ -156,10 +146,10 @@ class DriverWire:
             return
         self._liveness.untouched(held)
         pool: Any = self._engine.pool
-        if pool.checkedin() < pool.size():
+        if pool.checkedin() < pool.size() and self._liveness.quiet(pool):
             held.close()
         else:
-            # The pool is full and closes the connection, which takes an answer of the server.
+            # A full pool closes the connection, which takes an answer of the server.
             await whole(greenlet_spawn(held.close))
 
     async def fetch(self, statement: Compiled | Statement, values: Mapping[str, Any]) -> Rows:
@@ -244,14 +234,22 @@ _FETCHES: Mapping[str, Fetch] = {
 
 def overheard(engine: AsyncEngine, liveness: Liveness) -> bool:
     """Tell whether somebody else listens to the statements of an engine, or logs them."""
-    dispatch = engine.sync_engine.dispatch
+    heard: Any = engine.sync_engine.dispatch
     dialect: Any = engine.dialect.dispatch
-    return (
-        any(getattr(dispatch, name) for name in _HEARD)
-        or any(getattr(dialect, name) for name in _EXECUTED)
-        or len(dispatch.begin) > liveness.begins
+    # Asked for every statement, and written out, for loops over names take several times as long.
+    return bool(
+        heard.before_cursor_execute
+        or heard.after_cursor_execute
+        or heard.before_execute
+        or heard.after_execute
+        or heard.engine_connect
+        or heard.commit
+        or heard.rollback
+        or dialect.do_execute
+        or dialect.do_execute_no_params
+        or len(heard.begin) > liveness.begins
         or len(dialect.handle_error) > _OWN_ERROR_HANDLERS
-        or bool(engine.echo)
+        or engine.echo
         or _LOG.isEnabledFor(logging.INFO)
     )
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import FastAPI, Response
 from pydantic import BaseModel
 
 from sqlmodelkit.database import Database
@@ -26,16 +26,22 @@ class Health(BaseModel):
     pool: dict[str, int] = {}
 
 
-def health_router(db: Database, checks: Mapping[str, Check]) -> APIRouter:
-    """Return the routes `/live` and `/ready`."""
-    router = APIRouter()
+def add_health(app: FastAPI, db: Database, checks: Mapping[str, Check], *, prefix: str) -> None:
+    """Give an application the routes `/live` and `/ready`, below a prefix.
 
-    @router.get("/live")
+    They are routes of the application itself: one router less that other requests are matched with.
+    """
+
+    @app.get(f"{prefix}/live", tags=["health"])
     async def live() -> Health:
         """The process answers."""
         return Health(status="live")
 
-    @router.get("/ready", responses={503: {"model": Health, "description": "Cannot serve."}})
+    @app.get(
+        f"{prefix}/ready",
+        tags=["health"],
+        responses={503: {"model": Health, "description": "Cannot serve."}},
+    )
     async def ready(response: Response) -> Health:
         """The database answers, and every further check passes."""
         results: dict[str, str] = {}
@@ -56,8 +62,6 @@ def health_router(db: Database, checks: Mapping[str, Check]) -> APIRouter:
             database=database,
             pool=db.pool_status(),
         )
-
-    return router
 
 
 async def _result(check: Callable[[], Awaitable[Any]]) -> str:

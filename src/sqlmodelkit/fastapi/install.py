@@ -8,7 +8,7 @@ from sqlmodelkit.database import Database
 
 from .deps import bind_database
 from .handlers import add_handlers
-from .health import Check, health_router
+from .health import Check, add_health
 
 
 def install(
@@ -25,4 +25,4 @@ def install(
     bind_database(app, db)
     add_handlers(app)
     if health is not None:
-        app.include_router(health_router(db, checks), prefix=health, tags=["health"])
+        add_health(app, db, checks, prefix=health)

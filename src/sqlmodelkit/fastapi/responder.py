@@ -17,6 +17,8 @@ from sqlmodelkit.units import UnitOfWork
 
 from .deps import READING, UnitDep, database_of, scope_of, unit_in
 
+_IF_NONE_MATCH = b"if-none-match"
+
 AnyService = ServiceBase[Any, Any, Any]
 S = TypeVar("S", bound=AnyService)
 
@@ -124,7 +126,7 @@ class Responder:
             async for part in lines:
                 yield part
 
-        return self._merged(StreamingResponse(body(), media_type="application/jsonl"), {})
+        return self._merged(StreamingResponse(body(), media_type="application/jsonl"))
 
     async def restore(self, key: Any) -> Response:
         """Bring a soft-deleted row back and answer it.
@@ -155,21 +157,20 @@ class Responder:
 
     def _read(self, body: bytes) -> Response:
         tag = f'"{sha256(body).hexdigest()[:32]}"'
-        if _matches(self.request.headers.getlist("if-none-match"), tag):
-            return self._merged(Response(status_code=HTTPStatus.NOT_MODIFIED), {"etag": tag})
+        asked = [value for name, value in self.request.scope["headers"] if name == _IF_NONE_MATCH]
+        if asked and _matches(asked, tag):
+            return self._merged(Response(None, HTTPStatus.NOT_MODIFIED, {"etag": tag}))
         return self._send(body, HTTPStatus.OK, {"etag": tag})
 
     def _send(
         self, body: bytes, status_code: int = HTTPStatus.OK, headers: dict[str, str] | None = None
     ) -> Response:
         status = self._response.status_code or status_code
-        return self._merged(Response(body, status, media_type="application/json"), headers or {})
+        return self._merged(Response(body, status, headers, media_type="application/json"))
 
-    def _merged(self, answer: Response, headers: dict[str, str]) -> Response:
-        for name, value in headers.items():
-            answer.headers[name] = value
+    def _merged(self, answer: Response) -> Response:
         # As FastAPI does for what it prints itself.
-        answer.headers.raw.extend(self._response.headers.raw)
+        answer.raw_headers.extend(self._response.raw_headers)
         return answer
 
 
@@ -187,9 +188,10 @@ async def _lines(
             yield part
 
 
-def _matches(asked: list[str], tag: str) -> bool:
+def _matches(asked: Sequence[bytes], tag: str) -> bool:
     """Compare weakly, as RFC 9110 section 13.1.2 has it for If-None-Match."""
-    tags = [part.strip().removeprefix("W/") for line in asked for part in line.split(",")]
+    lines = (line.decode("latin-1") for line in asked)
+    tags = [part.strip().removeprefix("W/") for line in lines for part in line.split(",")]
     return tag in tags or tags == ["*"]
 
 

@@ -6,10 +6,10 @@ the other one can be found in whatever is answered. Start at `Project`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Optional
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, model_validator
 from sqlalchemy import Table, UniqueConstraint
 from sqlmodel import Field, Relationship, SQLModel
 
@@ -78,6 +78,9 @@ class Project(OfFirm, UUIDKey, SoftDelete, Version, table=True):
     parent_id: UUID | None = Field(default=None, foreign_key="f_project.id")
 
     firm: Firm | None = Relationship(back_populates="projects")
+    parent: Optional["Project"] = Relationship(
+        sa_relationship_kwargs={"remote_side": "Project.id"},
+    )
     lead: Member | None = Relationship(back_populates="projects")
     tasks: list["Task"] = Relationship(back_populates="project", passive_deletes="all")
     labels: list["Label"] = Relationship(back_populates="projects", link_model=ProjectLabel)
@@ -92,7 +95,7 @@ class Label(OfFirm, IntKey, table=True):
     projects: list[Project] = Relationship(back_populates="labels", link_model=ProjectLabel)
 
 
-class Task(OfFirm, IntKey, table=True):
+class Task(OfFirm, IntKey, SoftDelete, table=True):
     """Two rules: the firm's, and that of the member whose task it is."""
 
     __tablename__ = "f_task"  # pyright: ignore[reportAssignmentType]
@@ -113,8 +116,10 @@ class Remark(IntKey, table=True):
     __tablename__ = "f_remark"  # pyright: ignore[reportAssignmentType]
 
     project_id: UUID | None = Field(default=None, foreign_key="f_project.id")
+    task_id: int | None = Field(default=None, foreign_key="f_task.id")
     text: str = Field(max_length=40)
     project: Project | None = Relationship()
+    task: Task | None = Relationship()
 
 
 class ProjectCreate(SQLModel):
@@ -156,6 +161,7 @@ class RemarkCreate(SQLModel):
 
     text: str = ""
     project_id: UUID | None = None
+    task_id: int | None = None
 
 
 class Named(SQLModel):
@@ -189,6 +195,7 @@ class ProjectCard(ProjectPublic):
 class ProjectDetail(ProjectCard):
     """Relations of each kind."""
 
+    parent: Named | None
     tasks: list[TaskPublic]
     labels: list[Named]
 
@@ -199,10 +206,21 @@ class ProjectTop(ProjectPublic):
     tasks: Annotated[list[TaskPublic], Limit(1, sort="-hours")]
 
 
+class ProjectObjects(ProjectDetail):
+    """The same, with a validator for which table rows are read."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def look(cls, value: Any) -> Any:
+        """Look at the row and change nothing."""
+        return value
+
+
 class MemberDeep(Named):
     """Three levels of collections."""
 
     projects: list[ProjectDetail]
+    tasks: list[TaskPublic]
 
 
 class LabelDeep(Named):
@@ -223,6 +241,7 @@ class RemarkPublic(SQLModel):
     id: int
     text: str
     project: Named | None
+    task: TaskPublic | None
 
 
 class ProjectService(ServiceBase[Project, ProjectCreate, ProjectUpdate]):

@@ -23,7 +23,7 @@ from sqlalchemy import (
     true,
 )
 from sqlalchemy import not_ as sql_not
-from sqlalchemy.orm import QueryableAttribute
+from sqlalchemy.orm import QueryableAttribute, aliased
 from sqlmodel import SQLModel
 
 from .columns import cached, columns_of, incomparable, key_of, relations_of, text_type, typed
@@ -345,7 +345,8 @@ def _expression(part: _Part, *, inline: bool) -> ColumnElement[bool]:
 
 def _comparison(source: _Comparison, *, inline: bool) -> ColumnElement[bool]:
     compared, operator = source.compared, source.compared.operator
-    column = getattr(compared.model, compared.name)
+    entity, hops = _followed(compared)
+    column = getattr(entity, compared.name)
     many = operator.takes in ("list", "pair")
     value = source.value
     if source.names:
@@ -356,9 +357,26 @@ def _comparison(source: _Comparison, *, inline: bool) -> ColumnElement[bool]:
         ]
         value = parameters if many else parameters[0]
     condition = operator.build(column, value)
-    for relation, is_many in reversed(compared.along):
+    for relation, is_many in reversed(hops):
         condition = relation.any(condition) if is_many else relation.has(condition)
     return condition
+
+
+def _followed(compared: "_Compared") -> tuple[Any, list[tuple[Any, bool]]]:
+    """Return where the compared column is, and the relations that lead there."""
+    entity: Any = None
+    hops: list[tuple[Any, bool]] = []
+    for relation, is_many in compared.along:
+        here = relation if entity is None else getattr(entity, relation.key)
+        target = relation.property.mapper
+        entity = target.class_
+        if target.common_parent(relation.property.parent):
+            # Where a table leads to itself SQLAlchemy takes an alias of its own, and puts the
+            # criteria of a session on the wrong side of it.
+            entity = aliased(entity)
+            here = here.of_type(entity)
+        hops.append((here, is_many))
+    return entity or compared.model, hops
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ class Answers(Reads[ModelT]):
         if type(self).get is not Reads.get:
             return plan.print(await self.get(key, into=into, include_deleted=include_deleted))
         selection = self._select_key(key, include_deleted)
-        number, array = await self._reader.json(selection, plan, self.spare)
+        number, array, _ = await self._reader.json(selection, plan, self.spare)
         if number == 0:
             raise self._not_found(key)
         return array[1:-1]
@@ -71,7 +71,8 @@ class Answers(Reads[ModelT]):
             )
             return plan.print_all(rows)
         selection = self._select(filters, conditions, include_deleted)
-        number, items = await self._reader.json(whole(selection, sort, limit), plan, self.spare)
+        found = whole(selection, sort, limit)
+        number, items, _ = await self._reader.json(found, plan, self.spare)
         self._checkwhole(number, limit)
         return items
 
@@ -112,8 +113,11 @@ class Answers(Reads[ModelT]):
         else:
             selection = self._select(filters, conditions, include_deleted)
             part = part_of(selection, sort, limit, offset)
-            number, items = await self._reader.json(part, plan, self.spare)
-            total = await self._total(selection, number, part, count)
+            number, items, total = await self._reader.json(
+                part, plan, self.spare, counted=count == "exact"
+            )
+            if total is None:
+                total = await self._total(selection, number, part, count)
         counted = b"null" if total is None else b"%d" % total
         return b'{"items":%b,"total":%b,"limit":%d,"offset":%d}' % (items, counted, limit, offset)
 

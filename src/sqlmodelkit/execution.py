@@ -12,7 +12,7 @@ from sqlmodel import SQLModel
 
 from .columns import key_of, row_key
 from .plan import Collection as Children
-from .plan import Fetch, Plan, Spare, json_items, json_select, row_options, source_of
+from .plan import Fetch, Plan, Spare, gathers, json_items, json_select, row_options, source_of
 from .selection import Selection
 from .sessions import AsyncSession, translating
 from .statements import Compiled, Latest, compile_statement
@@ -59,18 +59,34 @@ class Reader:
             ]
 
     async def json(
-        self, selection: Selection, plan: Plan[Any], spare: Spare = "both"
-    ) -> tuple[int, bytes]:
-        """Read responses as JSON; answer how many there are, and the array of them."""
+        self,
+        selection: Selection,
+        plan: Plan[Any],
+        spare: Spare = "both",
+        *,
+        counted: bool = False,
+    ) -> tuple[int, bytes, int | None]:
+        """Read responses as JSON.
+
+        Args:
+            selection: Which ones.
+            plan: How.
+            spare: Whose time is spared.
+            counted: Whether it is worth something to know how many rows match in all.
+
+        Returns:
+            How many there are, the array of them, and how many match in all where the same
+            statement has told.
+        """
         with translating():
             if self._by_objects(plan):
                 rows = await self._objects(selection, plan)
-                return len(rows), plan.print_all([plan.build(row) for _, row in rows])
-            printed = await self._printed(selection, plan, spare)
+                return len(rows), plan.print_all([plan.build(row) for _, row in rows]), None
+            printed = await self._printed(selection, plan, spare, counted=counted)
             if printed is not None:
                 return printed
             _, items = await self._items(selection, plan)
-            return len(items), plan.dump(items)
+            return len(items), plan.dump(items), None
 
     def _by_objects(self, plan: Plan[Any]) -> bool:
         # Criteria that an application adds to a session's statements reach what is loaded, but
@@ -111,8 +127,8 @@ class Reader:
                 return rows[0][0] if rows else None
 
     async def _printed(
-        self, selection: Selection, plan: Plan[Any], spare: Spare
-    ) -> tuple[int, bytes] | None:
+        self, selection: Selection, plan: Plan[Any], spare: Spare, *, counted: bool
+    ) -> tuple[int, bytes, int | None] | None:
         """Let the database print the responses; None where it cannot, or should not."""
         one = selection.part is None
         if spare == "database" or (one and spare != "application"):
@@ -121,16 +137,18 @@ class Reader:
         # The version is known from the first connection on.
         if not version or plan.json_path(name, version, spare=spare, one=one) != "bytes":
             return None
+        counted = counted and gathers(name)
+
+        def build(base: Select[Any]) -> Select[Any]:
+            total = selection.total() if counted else None
+            return json_select(plan.shape, base, name, total=total)
+
         async with self.unit.wire(compiled=selection.key is not None) as wire:
-            rows = await self._fetch(
-                wire,
-                selection,
-                (),
-                lambda base: json_select(plan.shape, base, name),
-                ("bytes", plan.response),
-            )
+            rows = await self._fetch(wire, selection, (), build, ("bytes", counted, plan.response))
         printed = json_items(rows)
-        return None if printed is None else (printed[0], b"[%b]" % printed[1])
+        if printed is None:
+            return None
+        return printed[0], b"[%b]" % printed[1], rows[0][2] if counted else None
 
     async def _sources(self, selection: Selection, plan: Plan[Any]) -> Iterable[tuple[Any, Source]]:
         """Read what responses are made from; answer key and that of each row."""

@@ -7,7 +7,18 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Integer, Select, bindparam, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    and_,
+    bindparam,
+    case,
+    func,
+    or_,
+    select,
+    tuple_,
+)
 from sqlmodel import SQLModel
 
 from .columns import key_of
@@ -135,6 +146,20 @@ class Selection:
         if self.include_deleted:
             return statement.execution_options(**{INCLUDE_DELETED: True})
         return statement
+
+    def total(self) -> ColumnElement[Any]:
+        """Return how many rows match in all, beside an aggregate of the part.
+
+        A part that is not full ends at the last row, and the others need not be counted.
+        """
+        number, offset = func.count(), bindparam("part_offset", type_=Integer)
+        last = number < bindparam("part_limit", type_=Integer)
+        everything = replace(self, sort=None, part=None).select()
+        counted = everything.with_only_columns(func.count(), maintain_column_froms=True)
+        return case(
+            (and_(last, or_(number > 0, offset == 0)), offset + number),
+            else_=counted.scalar_subquery(),
+        ).label("total")
 
     def scope(self, statement: Select[Any]) -> Select[Any]:
         """Keep a statement that is sent without a session in the session's scope."""

@@ -75,11 +75,9 @@ class Writer:
 
         form = ("insert", *_form(given))
         (row,) = await self._run(statement, form, _values(given), plan, last=last)
-        width = len(key_of(self.model))
-        return (
-            row[0] if width == 1 else tuple(row[:width]),
-            plan.fetch.build([row], ())[0] if plan.is_flat else None,
-        )
+        if plan.is_flat:
+            return plan.fetch.key(row), plan.fetch.build([row], ())[0]
+        return row[0] if len(row) == 1 else tuple(row), None
 
     async def update(
         self, key: Checked, values: Mapping[str, Any], plan: Plan[Any], *, last: bool
@@ -123,6 +121,11 @@ class Writer:
     def _table(self) -> Any:
         return mapper_of(self.model).local_table
 
+    def _returned(self, plan: Plan[Any]) -> list[Any]:
+        if plan.is_flat:
+            return [column.property.columns[0] for column in plan.fetch.columns]
+        return [columns_of(self.model)[name] for name in key_of(self.model)]
+
     def _assigned(self, values: Mapping[str, Any]) -> dict[Any, Any]:
         columns = columns_of(self.model)
         return {
@@ -140,9 +143,7 @@ class Writer:
         last: bool,
     ) -> Sequence[Sequence[Any]]:
         """Run a statement that returns what the plan shows, or at least the key."""
-        width = None if plan is None or plan.is_flat else len(key_of(self.model))
-        shown = () if plan is None else plan.fetch.columns[:width]
-        columns = [column.property.columns[0] for column in shown]
+        columns = [] if plan is None else self._returned(plan)
 
         def returning() -> Insert | Update:
             return statement().returning(*columns) if columns else statement()

@@ -5,7 +5,7 @@ one whose answer is JSON, `objects` into flat statements of table rows; `plan` s
 is taken, and why. Start at `Plan`.
 """
 
-from .bytes import json_items, json_select
+from .bytes import gathers, json_items, json_select
 from .objects import row_options, source_of
 from .plan import Path, Plan, Spare
 from .rows import Collection, Fetch, Groups
@@ -23,6 +23,7 @@ __all__ = [
     "Plan",
     "Shape",
     "Spare",
+    "gathers",
     "json_items",
     "json_select",
     "row_options",

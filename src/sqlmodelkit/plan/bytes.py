@@ -4,7 +4,7 @@ Texts are put together by concatenation, on every database alike: names of field
 then, and nothing has blanks. Start at `json_select`; `bytes_obstacles` says when not to.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ from sqlalchemy.orm import RelationshipProperty, aliased
 from sqlalchemy.sql.visitors import replacement_traverse
 from sqlmodel import SQLModel
 
-from sqlmodelkit.columns import columns_of, key_of, mapper_of, relations_of
+from sqlmodelkit.columns import columns_of, in_table_order, key_of, mapper_of, relations_of
 
 from .dialects import TEXTS
 from .printing import obstacles
@@ -82,16 +82,20 @@ def _edge_obstacles(shape: Shape, edge: Edge, texts: Texts) -> Iterator[str]:
     yield from _obstacles(edge.shape, texts)
 
 
-def json_select(shape: Shape, base: AnySelect, dialect: str) -> AnySelect:
+def json_select(
+    shape: Shape, base: AnySelect, dialect: str, *, total: SQL | None = None
+) -> AnySelect:
     """Turn a select of the table model into one that answers the responses as JSON.
 
     Args:
         shape: What is shown; without any of `bytes_obstacles`.
         base: The table model's rows, filtered, ordered, cut to a page.
         dialect: The database.
+        total: What shall be answered beside the responses, as an aggregate of them; for a
+            database that puts rows together.
 
     Returns:
-        A select of the columns `number` and `items`, for `json_items`.
+        A select of the columns `number` and `items`, for `json_items`, and of the total.
     """
     texts = TEXTS[dialect]
     printer = _Printer(texts)
@@ -99,7 +103,7 @@ def json_select(shape: Shape, base: AnySelect, dialect: str) -> AnySelect:
         line = printer.item(shape, _Row.of(shape.model)).label("items")
         number: Any = literal_column("1").label("number")
         return base.with_only_columns(number, line, maintain_column_froms=True)
-    names = dict.fromkeys((*key_of(shape.model), *_needed(shape)))
+    names = in_table_order(shape.model, (*key_of(shape.model), *_needed(shape)))
     page = base.with_only_columns(
         *(getattr(shape.model, name).label(f"c{n}") for n, name in enumerate(names)),
         maintain_column_froms=True,
@@ -108,23 +112,31 @@ def json_select(shape: Shape, base: AnySelect, dialect: str) -> AnySelect:
     item = printer.item(shape, _Row(columns.__getitem__, page))
     # The page is cut before any text is made, and each text is made once: see `fence`.
     items = texts.fence(select(item.label("item")).select_from(page)).subquery()
-    statement = select(func.count().label("number"), texts.all(items.c.item).label("items"))
+    statement: AnySelect = select(
+        func.count().label("number"), texts.all(items.c.item).label("items")
+    )
+    if total is not None:
+        statement = statement.add_columns(total)
     # Only the outermost statement's options count; no public name gives them.
     options = getattr(base, "_with_options", ())
     return statement.options(*options).execution_options(**base.get_execution_options())
 
 
-def json_items(rows: Iterable[Sequence[Any]]) -> tuple[int, bytes] | None:
+def json_items(rows: Sequence[Sequence[Any]]) -> tuple[int, bytes] | None:
     """Put together what a statement of `json_select` has answered.
 
     Returns:
         How many items there are, and their JSON with commas between, without brackets; None when
         some stored value is not what this database prints exactly: read another way then.
     """
-    found = [(number, items) for number, items in rows]
-    if any(items is None for _, items in found):
+    if any(row[1] is None for row in rows):
         return None
-    return sum(number for number, _ in found), ",".join(items for _, items in found).encode()
+    return sum(row[0] for row in rows), ",".join(row[1] for row in rows).encode()
+
+
+def gathers(dialect: str) -> bool:
+    """Tell whether a database puts the rows of an answer together, and so into a single row."""
+    return isinstance(TEXTS[dialect], GatheringTexts)
 
 
 def _needed(shape: Shape) -> Iterator[str]:

@@ -36,7 +36,7 @@ from sqlalchemy.sql.visitors import replacement_traverse
 from sqlmodel import SQLModel
 from sqlmodel.sql.sqltypes import AutoString
 
-from sqlmodelkit.columns import columns_of, key_of, mapper_of, relations_of
+from sqlmodelkit.columns import columns_of, in_table_order, key_of, mapper_of, relations_of
 from sqlmodelkit.pages import order_by
 
 from .shape import Edge, Shape
@@ -59,7 +59,7 @@ class Fetch:
     """One flat statement, and the statements for the collections below it.
 
     Attributes:
-        columns: What is selected; the first ones are the key of `model`.
+        columns: What is selected.
         joins: To-one relations, each with the alias it is joined as.
         item: The Python expression of a row's dictionary: the row is `r`, the groups are `g`.
         collections: One more statement each.
@@ -233,12 +233,17 @@ def compile_rows(shape: Shape) -> Fetch:
 
 
 class Layout:
-    """Collects the columns and joins of one statement while it walks the to-one relations."""
+    """Collects the columns and joins of one statement while it walks the to-one relations.
+
+    Attributes:
+        places: Where the key of the statement's own rows is.
+    """
 
     def __init__(self, offset: int) -> None:
         """Begin a statement whose first columns, `offset` of them, are others."""
         self.offset = offset
         self.columns: list[Any] = []
+        self.places: list[int] = []
         self.joins: list[tuple[Any, Any]] = []
         self.collections: list[Collection] = []
         self.names: dict[str, Any] = {}
@@ -260,18 +265,20 @@ class Layout:
 
     def row_key(self, model: type[SQLModel]) -> Callable[[Row], Any]:
         """Return how the key is taken from a row of the statement."""
-        return itemgetter(*range(self.offset, self.offset + len(key_of(model))))
+        return itemgetter(*self.places)
 
     def entity(self, entity: Any, shape: Shape) -> str:
         """Select an entity's columns; answer the expression of its dictionary."""
-        key = [self.column(getattr(entity, name)) for name in key_of(shape.model)]
-        known = dict(zip(key_of(shape.model), key, strict=True))
-        parts: dict[str, str] = {}
-        for shown in shape.fields:
-            position = known.get(shown.attribute, -1)
-            if position < 0:
-                position = self.column(getattr(entity, shown.attribute))
-            parts[shown.field] = f"{shown.key!r}: r[{position}]"
+        root = not self.columns
+        names = (*key_of(shape.model), *(shown.attribute for shown in shape.fields))
+        chosen = in_table_order(shape.model, names) if root else list(dict.fromkeys(names))
+        places = {name: self.column(getattr(entity, name)) for name in chosen}
+        key = [places[name] for name in key_of(shape.model)]
+        if root:
+            self.places = key
+        parts = {
+            shown.field: f"{shown.key!r}: r[{places[shown.attribute]}]" for shown in shape.fields
+        }
         for edge in shape.relations:
             parts[edge.field] = f"{edge.key!r}: {self.relation(entity, shape, edge, _at(key))}"
         for cut in shape.cuts:

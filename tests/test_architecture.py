@@ -30,7 +30,7 @@ RINGS = (
 )
 PURE_RINGS = 3
 PURE_TOO = {"plan"}
-FOLDERS = {"fastapi", "plan", "scopes"}
+FOLDERS = {"fastapi", "filters", "plan", "scopes"}
 FORBIDDEN_NAMES = {"base", "common", "core", "helpers", "manager", "types", "utils"}
 
 MOST_FILE_LINES = 600

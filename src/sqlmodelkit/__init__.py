@@ -26,7 +26,7 @@ from .errors import (
     UniqueViolation,
 )
 from .events import QueryEvent
-from .filters import all_of, any_of, not_, where
+from .filters import all_of, any_of, not_, search, where
 from .models import IntKey, Scoped, SoftDelete, Timestamps, UUIDKey, Version
 from .pages import Page
 from .plan import Depth, Limit, Plan
@@ -78,5 +78,6 @@ __all__ = [
     "all_of",
     "any_of",
     "not_",
+    "search",
     "where",
 ]

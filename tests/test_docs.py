@@ -18,7 +18,14 @@ from tests.docs_runner import ROOT, read_blocks
 GUIDE = sorted((ROOT / "docs" / "guide").glob("*.md"))
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 FRONT = [ROOT / "README.md", ROOT / "docs" / "index.md", ROOT / "docs" / "why.md"]
-PAGES = [*FRONT, *GUIDE, *DECISIONS, ROOT / "docs" / "conformance.md", ROOT / "CHANGELOG.md"]
+PAGES = [
+    *FRONT,
+    *GUIDE,
+    *DECISIONS,
+    ROOT / "docs" / "conformance.md",
+    ROOT / "docs" / "patterns.md",
+    ROOT / "CHANGELOG.md",
+]
 LIMITS = [(FRONT[0], 120), *((page, 200) for page in GUIDE), *((page, 40) for page in DECISIONS)]
 ERRORS = [
     kind

@@ -373,7 +373,7 @@ def whole(selection: Selection, sort: str | Sequence[str] | None, limit: int | N
     """
     if limit is not None:
         check_page(limit, 0, max_limit=MAX_ROWS)
-    return selection.ordered(sort).cut(limit or MAX_ROWS + 1)
+    return selection.ordered(sort, (limit or MAX_ROWS + 1, 0))
 
 
 def part_of(
@@ -385,4 +385,4 @@ def part_of(
         PageError, SortError: The part is out of bounds, or a field cannot be sorted by.
     """
     check_page(limit, offset, max_limit=MAX_ROWS)
-    return selection.ordered(sort).cut(limit, offset)
+    return selection.ordered(sort, (limit, offset))

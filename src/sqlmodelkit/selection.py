@@ -85,14 +85,16 @@ class Selection:
         checked = check_key(model, values, dialect=dialect)
         return cls(model, checked, dialect, include_deleted=include_deleted, limits=limits)
 
-    def ordered(self, sort: str | Sequence[str] | None) -> "Selection":
-        """Return the same rows in an order that ends in the key.
+    def ordered(
+        self, sort: str | Sequence[str] | None, part: tuple[int, int] | None = None
+    ) -> "Selection":
+        """Return the same rows in an order that ends in the key, or a part of them.
 
         Raises:
             SortError: A field cannot be sorted by.
         """
         names = sort_fields(self.model, sort if isinstance(sort, str) else tuple(sort or ()))
-        return replace(self, sort=names)
+        return replace(self, sort=names, part=part)
 
     def cut(self, limit: int, offset: int = 0) -> "Selection":
         """Return a part of the rows."""

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
+from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import ClauseElement, Dialect, Float, Numeric
@@ -86,11 +87,13 @@ class Result:
         """
         if not self.is_time:
             return True
-        position = self.position
-        return any(
-            row[position] is not None and getattr(row[position], "tzinfo", None) is not UTC
-            for row in rows
-        )
+        try:
+            for value in map(itemgetter(self.position), rows):
+                if value is not None and value.tzinfo is not UTC:
+                    return True
+        except AttributeError:  # SQLite's driver gives texts
+            return True
+        return False
 
 
 def compile_statement(

@@ -86,8 +86,8 @@ class ListParameters:
         """Describe every parameter as OpenAPI does."""
         return [parameter.openapi(name) for name, parameter in self.known.items()]
 
-    async def read(self, request: Request) -> ListQuery:
-        """Read what a request asks for; as a dependency.
+    def read(self, request: Request) -> ListQuery:
+        """Read what a request asks for.
 
         Raises:
             FilterError: A parameter is unknown, or given more than once.

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from types import GenericAlias, new_class
 from typing import Annotated, Any, Literal, get_args
 
-from fastapi import APIRouter, Body, Depends, Path, Request, Response
+from fastapi import APIRouter, Body, Path, Request, Response
 from fastapi.params import Depends as DependsParam
 from pydantic import BaseModel, ConfigDict
 
@@ -18,7 +18,7 @@ from sqlmodelkit.service import ServiceBase
 
 from .deps import service
 from .handlers import error_responses
-from .queries import ListParameters, ListQuery
+from .queries import ListParameters
 from .responder import Answering
 
 Operation = Literal["list", "get", "create", "create_many", "update", "delete", "restore"]
@@ -153,11 +153,8 @@ class _Builder:
             openapi_extra={"parameters": parameters.openapi()},
             **self._options("List", err.BadRequest, write=False),
         )
-        async def list_rows(
-            request: Request,
-            response: Response,
-            query: Annotated[ListQuery, Depends(parameters.read)],
-        ) -> Response:
+        async def list_rows(request: Request, response: Response) -> Response:
+            query = parameters.read(request)
             async with self._answering(request, response) as answer:
                 return await answer.page(
                     query.where,

@@ -118,8 +118,8 @@ class Collection:
 
     @property
     def columns(self) -> tuple[Any, ...]:
-        """What is selected: the parent's key comes first."""
-        return (*self._source[1], *self.fetch.columns)
+        """What is selected: the parent's key comes first, where the children do not show it."""
+        return self.fetch.columns if self._shown else (*self._source[1], *self.fetch.columns)
 
     def size(self, number: int, dialect: str) -> int:
         """Return for how many keys the statement is made that takes `number` of them, or most."""
@@ -140,7 +140,7 @@ class Collection:
         # Only PostgreSQL takes an array.
         order = collection_order(self.model, self.edge, "" if size else "postgresql")
         if self.edge.limit is None:
-            statement = self.fetch.joined(source.with_only_columns(*key, *self.fetch.columns))
+            statement = self.fetch.joined(source.with_only_columns(*self.columns))
             return _where_key(statement, key, size).order_by(*order)
         if size == 0 and _has_index(self.edge.shape.model, key[0], order):
             return self._select_each(self.edge.limit, order)
@@ -193,7 +193,7 @@ class Collection:
     @cached_property
     def fill(self) -> Callable[[Sequence[Row], dict[Any, list[Item]], Groups], object]:
         """Append each child to the list of its parent."""
-        parent = _at(range(self._width))
+        parent = _at(self._shown or range(self._width))
         return _compiled(
             f"lambda rows, into, g: [into[{parent}].append({self.fetch.item}) for r in rows]",
             self.fetch.names,
@@ -223,8 +223,18 @@ class Collection:
         source = select().select_from(parent).join(getattr(parent, self.edge.name))
         return source, [getattr(parent, name) for name in key_of(self.model)]
 
+    @cached_property
+    def _shown(self) -> list[int]:
+        """Where the parent's key is among what is shown of the children; empty when it is not."""
+        if self.edge.limit is not None:
+            return []
+        columns = self.layout(0).fetch(self.edge.shape, self.edge.shape.model).columns
+        places = {id(column): place for place, column in enumerate(columns)}
+        found = [places.get(id(column)) for column in self._source[1]]
+        return [place for place in found if place is not None] if None not in found else []
+
     def _fetch(self, child: Any) -> Fetch:
-        return self.layout(self._width).fetch(self.edge.shape, child)
+        return self.layout(0 if self._shown else self._width).fetch(self.edge.shape, child)
 
 
 def compile_rows(shape: Shape) -> Fetch:

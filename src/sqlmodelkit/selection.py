@@ -94,7 +94,7 @@ class Selection:
             SortError: A field cannot be sorted by.
         """
         names = sort_fields(self.model, sort if isinstance(sort, str) else tuple(sort or ()))
-        return replace(self, sort=names, part=part)
+        return replace(self, sort=names, part=part or self.part)
 
     def cut(self, limit: int, offset: int = 0) -> "Selection":
         """Return a part of the rows."""

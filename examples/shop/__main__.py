@@ -17,7 +17,7 @@ import uvicorn
 from sqlmodelkit import Database, SQLModelKitError
 
 from .application import create_app, open_database
-from .auth import choose_token
+from .auth import EVERYBODY, choose_token
 from .page import samples
 from .seed import DEMO_PASSWORD, Progress, seed
 
@@ -127,7 +127,7 @@ async def _serve(db: Database, listener: socket.socket) -> None:
 
 
 async def _welcome(db: Database, base: str, token: str) -> str:
-    async with db.session() as session:
+    async with db.session(scope=EVERYBODY) as session:
         keys = await samples(session)
     line = json.dumps({"product_id": keys["product_id"], "quantity": 1})
     given = "SHOP_TOKEN" in os.environ

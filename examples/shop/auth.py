@@ -1,16 +1,30 @@
-"""Who may write: everybody who knows the shop's token.
+"""Who may see and write what: the shop by its token, a customer by his own.
 
-Start at `require_token`, the dependency that guards every writing route.
+The demo is open: who sends no token sees everything and changes nothing. A customer who has
+signed in sees the catalogue and his own account; `current_scope` says so, and the tables do the
+rest. Start at `current_customer`.
 """
 
+import hashlib
+import hmac
 import os
 import secrets
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import Depends, FastAPI, HTTPException, Request, status
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-bearer = HTTPBearer(auto_error=False, description="The shop's token, from SHOP_TOKEN.")
+from sqlmodelkit import Scope
+
+EVERYBODY = Scope(leaving=["customer"])
+"""The scope of the shop itself, which sees the rows of all customers."""
+
+bearer = HTTPBearer(
+    auto_error=False, description="The shop's token, from SHOP_TOKEN, or a customer's, by /sign-in."
+)
+Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
 
 
 def choose_token() -> str:
@@ -23,21 +37,74 @@ def set_token(app: FastAPI, token: str) -> None:
     app.state.shop_token = token
 
 
-async def require_token(
-    request: Request,
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
-) -> None:
-    """Let a request pass that carries the token.
+def customer_token(app: FastAPI, customer_id: UUID) -> str:
+    """Return what a customer sends from now on: his key, signed by the shop."""
+    secret: str = app.state.shop_token
+    signature = hmac.new(secret.encode(), customer_id.bytes, hashlib.sha256).hexdigest()
+    return f"{customer_id}.{signature}"
+
+
+async def current_customer(request: Request, credentials: Credentials) -> UUID | None:
+    """Return the key of the customer who has signed in, None for the shop and for no token.
+
+    Raises:
+        HTTPException: The token is neither the shop's nor a customer's.
+    """
+    if credentials is None or _is_shop(request, credentials):
+        return None
+    key = credentials.credentials.partition(".")[0]
+    try:
+        customer_id = UUID(key)
+    except ValueError:
+        raise _unknown("This token is not known.") from None
+    if not _same(credentials.credentials, customer_token(request.app, customer_id)):
+        raise _unknown("This token is not known.")
+    return customer_id
+
+
+CustomerDep = Annotated[UUID | None, Depends(current_customer)]
+
+
+async def current_scope(customer: CustomerDep) -> Scope | Mapping[str, Any]:
+    """Return what the request may see: a customer his own rows, all others everything."""
+    return EVERYBODY if customer is None else {"customer": customer}
+
+
+async def require_token(request: Request, credentials: Credentials) -> None:
+    """Let a request pass that carries the shop's token.
 
     Raises:
         HTTPException: It carries none, or another one.
     """
-    expected: str = request.app.state.shop_token
-    given = credentials.credentials if credentials else ""
-    # Compared in constant time: how long it takes must not tell how much of a guess was right.
-    if not secrets.compare_digest(given.encode(), expected.encode()):
-        raise HTTPException(
-            status.HTTP_401_UNAUTHORIZED,
-            "Writing needs the shop's token: send the header Authorization: Bearer <token>.",
-            headers={"WWW-Authenticate": "Bearer"},
+    if not _is_shop(request, credentials):
+        raise _unknown(
+            "This needs the shop's token: send the header Authorization: Bearer <token>."
         )
+
+
+async def require_account(
+    request: Request, credentials: Credentials, customer: CustomerDep
+) -> None:
+    """Let a request pass of a customer who has signed in, or of the shop.
+
+    Raises:
+        HTTPException: It carries no token.
+    """
+    if customer is None:
+        await require_token(request, credentials)
+
+
+def _is_shop(request: Request, credentials: HTTPAuthorizationCredentials | None) -> bool:
+    expected: str = request.app.state.shop_token
+    return _same(credentials.credentials if credentials else "", expected)
+
+
+def _same(given: str, expected: str) -> bool:
+    # Compared in constant time: how long it takes must not tell how much of a guess was right.
+    return secrets.compare_digest(given.encode(), expected.encode())
+
+
+def _unknown(message: str) -> HTTPException:
+    return HTTPException(
+        status.HTTP_401_UNAUTHORIZED, message, headers={"WWW-Authenticate": "Bearer"}
+    )

@@ -17,6 +17,7 @@ from sqlmodel import SQLModel, col, select
 
 from sqlmodelkit import AsyncSession, Database
 
+from .auth import EVERYBODY
 from .generate import Generator, Row
 from .models import Address, Category, Tag
 from .services import PASSWORDS, CategoryService
@@ -40,7 +41,7 @@ async def seed(db: Database, *, scale: float = 1.0, report: Report | None = None
     Raises:
         SQLModelKitError: The database refused; nothing was written.
     """
-    async with db.transaction() as session:
+    async with db.transaction(scope=EVERYBODY) as session:
         if await CategoryService(session).exists():
             return 0
         loader = _Loader(session, report or _silent)

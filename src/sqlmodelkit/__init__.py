@@ -27,7 +27,7 @@ from .errors import (
 )
 from .events import QueryEvent
 from .filters import all_of, any_of, not_, search, where
-from .models import IntKey, Scoped, SoftDelete, Timestamps, UUIDKey, Version
+from .models import IntKey, Scoped, SoftDelete, Timestamps, UUIDKey, Version, unique_live
 from .pages import Page
 from .plan import Depth, Limit, Plan
 from .scopes import Scope
@@ -79,5 +79,6 @@ __all__ = [
     "any_of",
     "not_",
     "search",
+    "unique_live",
     "where",
 ]

@@ -10,10 +10,11 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import DateTime, MetaData, PrimaryKeyConstraint, event, inspect
+from sqlalchemy import DateTime, Index, MetaData, PrimaryKeyConstraint, event, inspect, text
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import declared_attr
 from sqlalchemy.sql.compiler import DDLCompiler, SQLCompiler, TypeCompiler
+from sqlalchemy.sql.ddl import CreateIndex, DropIndex
 from sqlalchemy.sql.functions import FunctionElement
 from sqlmodel import Field, SQLModel
 from sqlmodel.sql.sqltypes import UTCDateTime
@@ -153,6 +154,64 @@ def _check_scopes(mapper: Any, model: type[SQLModel]) -> None:
             f"{model.__name__} has __scopes__ and would not be kept to them.",
             hint="Derive it from Scoped.",
         )
+
+
+_LIVE = "deleted_at IS NULL"
+
+
+def unique_live(*columns: str, name: str | None = None) -> Index:
+    """Return an index by which no two rows that are not soft-deleted are equal in these columns.
+
+    ```python
+    class User(UUIDKey, SoftDelete, table=True):
+        __table_args__ = (unique_live("email"),)
+    ```
+
+    On PostgreSQL and SQLite it is a partial index. MySQL and MariaDB have none: there the table
+    gets a generated column, which is NULL for deleted rows, as a further part of the index.
+
+    Args:
+        columns: The columns' names, with that of the tenant where there are several.
+        name: The index's name; left out, the naming convention gives one.
+    """
+    return Index(
+        name, *columns, unique=True, postgresql_where=text(_LIVE), sqlite_where=text(_LIVE)
+    )
+
+
+def _is_live(index: Any) -> bool:
+    return index.unique and str(index.dialect_options["postgresql"]["where"]) == _LIVE
+
+
+def _generated(index: Any, compiler: DDLCompiler) -> tuple[str, str, str]:
+    """Return the quoted names of an index, its table, and its generated column."""
+    prepare = compiler.preparer
+    name = str(index.name)
+    column = prepare.quote(f"live_{name}"[: compiler.dialect.max_identifier_length])
+    return prepare.quote(name), prepare.format_table(index.table), column
+
+
+@compiles(CreateIndex, "mysql", "mariadb")
+def _create_index_mysql(element: Any, compiler: Any, **options: Any) -> Any:
+    index = element.element
+    if not _is_live(index):
+        return compiler.visit_create_index(element, **options)
+    name, table, generated = _generated(index, compiler)
+    columns = ", ".join(compiler.preparer.quote(column.name) for column in index.columns)
+    return (
+        f"ALTER TABLE {table} "
+        f"ADD COLUMN {generated} TINYINT AS (IF({_LIVE}, 1, NULL)) VIRTUAL, "
+        f"ADD UNIQUE INDEX {name} ({columns}, {generated})"
+    )
+
+
+@compiles(DropIndex, "mysql", "mariadb")
+def _drop_index_mysql(element: Any, compiler: Any, **options: Any) -> Any:
+    index = element.element
+    if not _is_live(index):
+        return compiler.visit_drop_index(element, **options)
+    name, table, generated = _generated(index, compiler)
+    return f"ALTER TABLE {table} DROP INDEX {name}, DROP COLUMN {generated}"
 
 
 class Version(_Mapped):

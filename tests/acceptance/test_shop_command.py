@@ -12,6 +12,7 @@ from uuid import UUID
 import pytest
 
 from examples.shop.__main__ import main
+from examples.shop.auth import EVERYBODY
 from examples.shop.generate import Generator
 from examples.shop.models import CategoryCreate
 from examples.shop.seed import DEMO_PASSWORD, seed
@@ -138,7 +139,7 @@ async def test_the_shop_is_filled_on_every_engine(database: Database) -> None:
     again = await seed(database, scale=0.01)
 
     assert (again, rows) == (0, sum(done for _, done, total in reports if done == total))
-    async with database.transaction() as session:
+    async with database.transaction(scope=EVERYBODY) as session:
         customers = await CustomerService(session).all(limit=2, sort="email")
         assert customers[0].password_hash == customers[1].password_hash
         assert PASSWORDS.verify(DEMO_PASSWORD, customers[0].password_hash)

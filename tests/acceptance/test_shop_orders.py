@@ -12,6 +12,7 @@ import httpx2
 import pytest
 
 from examples.shop.application import create_app
+from examples.shop.auth import EVERYBODY
 from examples.shop.models import (
     CategoryCreate,
     CustomerCreate,
@@ -44,7 +45,7 @@ class Shop:
 
     async def add(self, sku: str, *, stock: int, status: str = "active") -> UUID:
         """Put a product on sale for 9.90."""
-        async with self.db.transaction() as session:
+        async with self.db.transaction(scope=EVERYBODY) as session:
             product = await ProductService(session).create(
                 ProductCreate(
                     sku=sku,
@@ -69,12 +70,12 @@ class Shop:
 
     async def stock(self, product_id: UUID) -> int:
         """Return how many pieces are left."""
-        async with self.db.session() as session:
+        async with self.db.session(scope=EVERYBODY) as session:
             return (await ProductService(session).get(product_id)).stock
 
     async def sold(self) -> tuple[int, int]:
         """Return the number of orders, and of pieces in their lines."""
-        async with self.db.session() as session:
+        async with self.db.session(scope=EVERYBODY) as session:
             lines = await OrderLineService(session).all()
             return await OrderService(session).count(), sum(line.quantity for line in lines)
 
@@ -97,7 +98,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 async def shop(database: Database) -> AsyncIterator[Shop]:
     """An empty shop on each engine."""
     await database.create_all()
-    async with database.transaction() as session:
+    async with database.transaction(scope=EVERYBODY) as session:
         customer = await CustomerService(session).create(
             CustomerCreate(email="ada@example.com", name="Ada", password="long-enough")
         )
@@ -187,7 +188,7 @@ async def test_only_active_products_are_sold(shop: Shop, status: str) -> None:
 async def test_a_deleted_product_is_not_sold(shop: Shop) -> None:
     """Out of sight is out of the shop, for the UPDATE as for every read."""
     product_id = await shop.add("A", stock=3)
-    async with shop.db.transaction() as session:
+    async with shop.db.transaction(scope=EVERYBODY) as session:
         await ProductService(session).delete(product_id)
     answer = await shop.place((product_id, 1))
 
@@ -197,9 +198,9 @@ async def test_a_deleted_product_is_not_sold(shop: Shop) -> None:
 async def test_stock_that_comes_in_meanwhile_is_sold(shop: Shop) -> None:
     """Between the refused UPDATE and the lock there may be new pieces: then they are taken."""
     product_id = await shop.add("A", stock=0)
-    async with shop.db.transaction() as session:
+    async with shop.db.transaction(scope=EVERYBODY) as session:
         await ProductService(session).update(product_id, ProductUpdate(stock=5))
-    async with shop.db.transaction() as session:
+    async with shop.db.transaction(scope=EVERYBODY) as session:
         await ProductService(session)._take_or_explain(product_id, 2)
 
     assert await shop.stock(product_id) == 3

@@ -8,6 +8,8 @@ response leads back to where it started.
 In an `...Update` every field may be left out: `default=None` stands for "not sent" and is never
 written. Only fields whose column may be NULL are also annotated `| None`, and take a null.
 
+What belongs to a customer says so in `__scopes__`: one who has signed in sees his own.
+
 Relations are never loaded by accident (the library refuses that), and nothing is deleted by
 Python: each foreign key says what the database does with its rows.
 """
@@ -41,6 +43,8 @@ from .customers import (
     CustomerName,
     CustomerPublic,
     CustomerUpdate,
+    SignedIn,
+    SignIn,
 )
 from .orders import (
     Order,
@@ -95,6 +99,8 @@ __all__ = [
     "ReviewCreate",
     "ReviewPublic",
     "ReviewUpdate",
+    "SignIn",
+    "SignedIn",
     "Tag",
     "TagCreate",
     "TagPublic",

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import StringConstraints
 from sqlmodel import Field, Relationship, SQLModel
 
-from sqlmodelkit import IntKey, Timestamps, UUIDKey
+from sqlmodelkit import IntKey, Scoped, Timestamps, UUIDKey
 
 if TYPE_CHECKING:
     from .orders import Order
@@ -23,8 +23,9 @@ class CustomerBase(SQLModel):
     name: str = Field(min_length=1, max_length=100)
 
 
-class Customer(CustomerBase, UUIDKey, Timestamps, table=True):
+class Customer(CustomerBase, UUIDKey, Timestamps, Scoped, table=True):
     __tablename__ = "customers"  # pyright: ignore[reportAssignmentType]
+    __scopes__ = {"customer": "id"}
 
     # Only here: what no other model has cannot be shown, filtered, sorted or sent by anybody.
     password_hash: str = Field(max_length=255)
@@ -61,6 +62,21 @@ class CustomerBrief(CustomerName):
     email: str
 
 
+class SignIn(SQLModel):
+    """What a customer sends to be known from then on."""
+
+    model_config = {"extra": "forbid"}
+
+    email: Email = Field(max_length=254)
+    password: str = Field(max_length=128)
+
+
+class SignedIn(SQLModel):
+    """What a customer sends along in the header Authorization: Bearer."""
+
+    token: str
+
+
 class AddressBase(SQLModel):
     street: str = Field(min_length=1, max_length=120)
     city: str = Field(min_length=1, max_length=80)
@@ -68,8 +84,9 @@ class AddressBase(SQLModel):
     country: Country = Field(max_length=2, description="ISO 3166-1 code.")
 
 
-class Address(AddressBase, IntKey, table=True):
+class Address(AddressBase, IntKey, Scoped, table=True):
     __tablename__ = "addresses"  # pyright: ignore[reportAssignmentType]
+    __scopes__ = {"customer": "customer_id"}
 
     customer_id: UUID = Field(foreign_key="customers.id", ondelete="CASCADE", index=True)
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, Index
 from sqlmodel import Field, Relationship, SQLModel
 
-from sqlmodelkit import Timestamps, UUIDKey
+from sqlmodelkit import Scoped, Timestamps, UUIDKey
 
 from .catalogue import Product, ProductBrief
 from .customers import Address, AddressPublic, Customer, CustomerBrief
@@ -38,8 +38,9 @@ class OrderBase(SQLModel):
     note: str | None = Field(default=None, max_length=200, description="A word to the carrier.")
 
 
-class Order(OrderBase, UUIDKey, Timestamps, table=True):
+class Order(OrderBase, UUIDKey, Timestamps, Scoped, table=True):
     __tablename__ = "orders"  # pyright: ignore[reportAssignmentType]
+    __scopes__ = {"customer": "customer_id"}
     __table_args__ = (
         CheckConstraint("total >= 0", name="total_not_negative"),
         Index(None, "created_at"),

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, Text, UniqueConstraint
 from sqlmodel import Field, Relationship, SQLModel
 
-from sqlmodelkit import IntKey, Timestamps
+from sqlmodelkit import IntKey, Scoped, Timestamps
 
 from .catalogue import Product, ProductBrief
 from .customers import Customer, CustomerName
@@ -18,8 +18,9 @@ class ReviewBase(SQLModel):
     body: str = Field(default="", max_length=5000, sa_type=Text)
 
 
-class Review(ReviewBase, IntKey, Timestamps, table=True):
+class Review(ReviewBase, IntKey, Timestamps, Scoped, table=True):
     __tablename__ = "reviews"  # pyright: ignore[reportAssignmentType]
+    __scopes__ = {"customer": "customer_id"}
     __table_args__ = (
         CheckConstraint("rating BETWEEN 1 AND 5", name="rating_in_range"),
         UniqueConstraint("product_id", "customer_id"),

@@ -16,13 +16,13 @@ import pytest
 RINGS = (
     ("errors", "events"),
     ("columns", "drivers", "models", "settings", "statements"),
-    ("engines", "filters", "pages", "scopes"),
+    ("engines", "filters", "pages", "scopes", "sheets"),
     ("connections", "plan", "sessions"),
     ("selection", "wires"),
     ("units",),
-    ("database", "execution", "explaining", "versions", "writes"),
-    ("reads",),
-    ("answers",),
+    ("bulk", "database", "execution", "explaining", "versions", "writes"),
+    ("batches", "reads"),
+    ("answers", "changes"),
     ("service",),
     ("fastapi",),
     ("__init__",),  # the public names; the FastAPI edge is imported by its own name

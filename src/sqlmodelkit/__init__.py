@@ -1,5 +1,6 @@
 """The async database layer for FastAPI on SQLModel: the response model is the query plan."""
 
+from .batches import RowResult
 from .database import Database, ServerInfo
 from .errors import (
     BadRequest,
@@ -60,6 +61,7 @@ __all__ = [
     "PoolTimeout",
     "QueryEvent",
     "QueryTimeout",
+    "RowResult",
     "SQLModelKitError",
     "Scope",
     "Scoped",

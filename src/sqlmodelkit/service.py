@@ -14,6 +14,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import SQLModel
 
 from .answers import Answers
+from .changes import Changes, CreateT, UpdateT
 from .columns import (
     check,
     columns_of,
@@ -32,11 +33,10 @@ from .sessions import INCLUDE_DELETED, translating
 from .versions import check_version, expected_version, stale
 from .writes import Writer
 
-CreateT = TypeVar("CreateT", bound=BaseModel)
-UpdateT = TypeVar("UpdateT", bound=BaseModel)
 
-
-class ServiceBase(Answers[ModelT], Generic[ModelT, CreateT, UpdateT]):
+class ServiceBase(
+    Answers[ModelT], Changes[ModelT, CreateT, UpdateT], Generic[ModelT, CreateT, UpdateT]
+):
     """Reads and writes rows of one table.
 
     ```python
@@ -54,8 +54,6 @@ class ServiceBase(Answers[ModelT], Generic[ModelT, CreateT, UpdateT]):
         public: The response model of generated endpoints.
     """
 
-    create_model: ClassVar[type[BaseModel]]
-    update_model: ClassVar[type[BaseModel]]
     public: ClassVar[type[BaseModel]]
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -121,20 +119,6 @@ class ServiceBase(Answers[ModelT], Generic[ModelT, CreateT, UpdateT]):
                     f"{cls.model.__name__}.{relation.key} cascades in Python only.",
                     hint='Put ondelete="CASCADE" on the foreign key: the database deletes.',
                 )
-
-    async def create_values(self, data: CreateT) -> dict[str, Any]:
-        """Turn the input of `create` into column values; override it to add or replace some.
-
-        A field that was not given and defaults to None is left to the table's own default;
-        a None that was given is kept, and stored as NULL.
-        """
-        values = data.model_dump()
-        given = data.model_fields_set
-        return {name: v for name, v in values.items() if name in given or v is not None}
-
-    async def update_values(self, data: UpdateT) -> dict[str, Any]:
-        """Turn the input of `update` into column values: the fields that were set, None included."""
-        return data.model_dump(exclude_unset=True)
 
     @overload
     async def create(self, data: CreateT) -> ModelT: ...

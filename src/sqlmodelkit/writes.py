@@ -8,23 +8,20 @@ the model), or the database cannot return rows, the session does it. Start at `W
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-from pydantic_core import PydanticUndefined
 from sqlalchemy import Insert, Update, bindparam, insert, null, update
 from sqlmodel import SQLModel
 
-from .columns import cached, columns_of, key_of, mapper_of
+from .columns import columns_of, key_of, mapper_of
 from .filters import Checked
 from .models import SoftDelete, Version
 from .plan import Plan
 from .sessions import translating
+from .sheets import defaults, has_listeners, is_plain
 from .statements import Compiled, Latest, compile_statement
 from .units import UnitOfWork
 
 Item = dict[str, Any]
 Verb = Literal["insert", "update"]
-
-_OWN_INIT_LISTENERS = 1  # SQLAlchemy's
-_LISTENED = ("before_insert", "after_insert", "before_update", "after_update")
 
 
 class Writer:
@@ -45,9 +42,8 @@ class Writer:
 
     def can(self, verb: Verb) -> bool:
         """Tell whether rows of this table can be written here without the session's help."""
-        mapper = mapper_of(self.model)
-        listened = any(getattr(mapper.dispatch, name) for name in _LISTENED)
-        if listened or self.unit.holds_rows or self.unit.overseen or not _plain(self.model):
+        said = has_listeners(self.model) or not is_plain(self.model)
+        if said or self.unit.holds_rows or self.unit.overseen:
             return False
         return verb == "update" or self.unit.can_return(verb)
 
@@ -67,7 +63,7 @@ class Writer:
         Raises:
             ForeignKeyViolation: The row refers to one that is missing, or not in scope.
         """
-        given = {**_defaults(self.model, values), **values}
+        given = {**defaults(self.model, values), **values}
         await self._check(given)
 
         def statement() -> Insert:
@@ -171,64 +167,3 @@ def _parameter(name: str, column: Any) -> Any:
 
 def _values(values: Mapping[str, Any]) -> dict[str, Any]:
     return {f"value_{name}": value for name, value in values.items() if value is not None}
-
-
-def _defaults(model: type[SQLModel], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the table model's own defaults for what was not given."""
-    found = {}
-    for name in _defaulted(model):
-        if name not in values:
-            value = model.model_fields[name].get_default(call_default_factory=True)
-            if value is not None:
-                found[name] = value
-    return found
-
-
-@cached
-def _defaulted(model: type[SQLModel]) -> tuple[str, ...]:
-    columns = columns_of(model)
-    return tuple(
-        name
-        for name, field in model.model_fields.items()
-        if name in columns
-        and (field.default_factory is not None or field.default not in (None, PydanticUndefined))
-    )
-
-
-@cached
-def _plain(model: type[SQLModel]) -> bool:
-    """Tell whether a row is what its columns say, and nothing else happens when it is written."""
-    mapper = mapper_of(model)
-    columns = columns_of(model)
-    fields = model.model_fields
-    factories = [fields[name] for name in columns if name in fields]
-    return (
-        mapper.inherits is None
-        and mapper.polymorphic_on is None
-        and len(mapper.tables) == 1
-        and not mapper.validators
-        and mapper.class_manager.original_init is SQLModel.__init__
-        and model.__setattr__ is SQLModel.__setattr__
-        and not any(getattr(model, name).dispatch.set for name in columns)
-        and not any(field.default_factory_takes_validated_data for field in factories)
-        and all(_is_fields(model, name) for name in columns)
-        and set(key_of(model)) <= set(columns)
-        and not model.__pydantic_post_init__
-        and len(mapper.class_manager.dispatch.init) <= _OWN_INIT_LISTENERS
-        and (
-            mapper.version_id_col is None
-            or (issubclass(model, Version) and mapper.version_id_col is columns.get("version"))
-        )
-    )
-
-
-def _is_fields(model: type[SQLModel], name: str) -> bool:
-    """Tell whether a column's Python default is its field's, and it has no Python onupdate."""
-    column = columns_of(model)[name]
-    field = model.model_fields.get(name)
-    by_field = field is not None and (
-        field.default_factory is not None or field.default not in (None, PydanticUndefined)
-    )
-    default, onupdate = column.default, column.onupdate
-    plain_default = default is None or default.is_clause_element or by_field
-    return plain_default and (onupdate is None or onupdate.is_clause_element)

@@ -12,7 +12,7 @@ import pytest
 import sqlmodelkit
 import sqlmodelkit.fastapi
 from sqlmodelkit import DatabaseSettings, answers, errors, filters, pages, reads
-from sqlmodelkit.fastapi import handlers, queries, routers
+from sqlmodelkit.fastapi import handlers, parameters, routers
 from tests.docs_runner import ROOT, read_blocks
 
 GUIDE = sorted((ROOT / "docs" / "guide").glob("*.md"))
@@ -179,7 +179,7 @@ def test_an_error_is_in_the_table_with_its_status(kind: type[errors.SQLModelKitE
             f"{filters.MAX_CONDITIONS} conditions, {filters.MAX_ITEMS} values in a list",
         ),
         ("04-filters", f"{filters.MAX_DEPTH} relations deep"),
-        ("04-filters", f"Over HTTP {queries.MAX_LIST} values"),
+        ("04-filters", f"Over HTTP {parameters.MAX_LIST} values"),
         ("05-pages-and-sorting", f"| `limit` | {pages.DEFAULT_LIMIT} | 1 to {reads.MAX_ROWS:,};"),
         ("05-pages-and-sorting", f"over HTTP 1 to {pages.MAX_LIMIT}, "),
         ("05-pages-and-sorting", f"| `offset` | 0 | 0 to {pages.MAX_OFFSET:,} |"),

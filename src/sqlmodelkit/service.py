@@ -5,6 +5,7 @@ at the call; they never commit: the unit of work does.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import EllipsisType
 from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin, overload
 
 from pydantic import BaseModel
@@ -52,9 +53,16 @@ class ServiceBase(
         create_model: What `create` takes.
         update_model: What `update` takes; only fields that were set are written.
         public: The response model of generated endpoints.
+        filterable: What clients may filter by: fields, paths, or one with an operator; `...` stands
+            for what `public` shows.
+        sortable: What clients may sort by; `...` stands for what `public` shows.
+        searchable: The fields in which `q=` looks for words.
     """
 
     public: ClassVar[type[BaseModel]]
+    filterable: ClassVar[Sequence[str | EllipsisType]] = (...,)
+    sortable: ClassVar[Sequence[str | EllipsisType]] = (...,)
+    searchable: ClassVar[Sequence[str]] = ()
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

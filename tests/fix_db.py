@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from sqlmodelkit import Database
+from sqlmodelkit import Database, DatabaseSettings
 
 from .own_servers import PostgreSQL
 from .servers import DRIVERS, Databases, Missing, Server, empty, find_servers, with_driver
@@ -165,7 +165,8 @@ def any_driver_url(
 @pytest.fixture
 async def database(database_url: str, anyio_backend: str) -> AsyncIterator[Database]:
     """An open `Database` without tables, on each engine."""
-    database = Database(database_url)
+    settings = DatabaseSettings(url=database_url, cursor_secret="s" * 32)
+    database = Database(settings=settings)
     try:
         yield database
     finally:

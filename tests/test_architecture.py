@@ -15,14 +15,14 @@ import pytest
 
 RINGS = (
     ("errors", "events"),
-    ("columns", "drivers", "models", "settings", "statements"),
-    ("engines", "filters", "pages", "scopes", "sheets"),
+    ("columns", "cursors", "drivers", "models", "settings", "statements"),
+    ("engines", "filters", "keysets", "pages", "scopes", "sheets"),
     ("connections", "plan", "sessions"),
     ("selection", "wires"),
     ("units",),
     ("bulk", "database", "execution", "explaining", "versions", "writes"),
     ("batches", "reads"),
-    ("answers", "changes"),
+    ("answers", "changes", "walks"),
     ("service",),
     ("fastapi",),
     ("__init__",),  # the public names; the FastAPI edge is imported by its own name

@@ -11,7 +11,7 @@ import pytest
 
 import sqlmodelkit
 import sqlmodelkit.fastapi
-from sqlmodelkit import DatabaseSettings, answers, errors, filters, pages, reads
+from sqlmodelkit import DatabaseSettings, errors, filters, pages, reads, walks
 from sqlmodelkit.fastapi import handlers, parameters, routers
 from tests.docs_runner import ROOT, read_blocks
 
@@ -172,7 +172,7 @@ def test_an_error_is_in_the_table_with_its_status(kind: type[errors.SQLModelKitE
         ("03-reading", f"more than {reads.MAX_ROWS:,} matching rows"),
         (
             "03-reading",
-            f"in batches of {answers.BATCH} (`batch=` up to {reads.MAX_ROWS:,})",
+            f"in batches of {walks.BATCH} (`batch=` up to {reads.MAX_ROWS:,})",
         ),
         (
             "04-filters",

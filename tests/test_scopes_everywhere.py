@@ -404,6 +404,13 @@ READS: Mapping[str, tuple[Call, ...]] = {
     "all": (per_way("all"), per_load("all"), per_filter("all")),
     "all_json": (per_way("all_json"),),
     "count": (per_filter("count"),),
+    "cursor_page": (
+        per_way("cursor_page"),
+        per_way("cursor_page", limit=1),
+        per_load("cursor_page"),
+        per_filter("cursor_page"),
+    ),
+    "cursor_page_json": (per_way("cursor_page_json"), per_way("cursor_page_json", limit=1)),
     "exists": (per_filter("exists"), lambda service, case: service.exists(id__in=case.unseen)),
     "explain": (explained,),
     "find": (

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from sqlmodelkit.errors import ConfigError
 from sqlmodelkit.settings import SUPPORTED_DRIVERS, DatabaseSettings
@@ -25,6 +26,7 @@ VARIABLES: dict[str, tuple[str, str, Any, str | None]] = {
     "DB_IDLE_IN_TRANSACTION_TIMEOUT": ("idle_in_transaction_timeout", "0", 0.0, "soon"),
     "DB_POOLER": ("pooler", "pgbouncer", "pgbouncer", "pgpool"),
     "DB_APPLICATION_NAME": ("application_name", "shop", "shop", "x" * 64),
+    "DB_CURSOR_SECRET": ("cursor_secret", "s" * 32, SecretStr("s" * 32), "s" * 31),
     "DB_ECHO": ("echo", "1", True, "loud"),
 }
 

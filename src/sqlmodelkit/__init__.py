@@ -8,6 +8,7 @@ from .errors import (
     ConfigError,
     Conflict,
     ConnectionLost,
+    CursorError,
     FilterError,
     ForeignKeyViolation,
     InvalidValue,
@@ -29,7 +30,7 @@ from .errors import (
 from .events import QueryEvent
 from .filters import all_of, any_of, not_, search, where
 from .models import IntKey, Scoped, SoftDelete, Timestamps, UUIDKey, Version, unique_live
-from .pages import Page
+from .pages import CursorPage, Page
 from .plan import Depth, Limit, Plan
 from .scopes import Scope
 from .service import ServiceBase
@@ -43,6 +44,8 @@ __all__ = [
     "ConfigError",
     "Conflict",
     "ConnectionLost",
+    "CursorError",
+    "CursorPage",
     "Database",
     "DatabaseSettings",
     "Depth",

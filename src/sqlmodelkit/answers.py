@@ -1,32 +1,22 @@
-"""What is read, as the JSON of answers: one row, some, a page, or a stream of all. Ring 8.
+"""What is read, as the JSON of answers: one row, some, or a page. Ring 8.
 
 Start at `Answers`.
 """
 
-from collections.abc import AsyncIterator, Sequence
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import Any
 
 from pydantic import BaseModel
 
 from .execution import Reader
 from .explaining import Explaining
 from .filters import Filter
-from .pages import DEFAULT_LIMIT, Count, check_page
-from .plan import Plan, Spare
-from .reads import MAX_ROWS, ModelT, P, Reads, part_of, whole
-
-BATCH = 500
+from .pages import DEFAULT_LIMIT, Count
+from .reads import ModelT, Reads, part_of, whole
 
 
 class Answers(Reads[ModelT]):
-    """Adds to `Reads` what FastAPI would answer, printed by the plan without the models.
-
-    Attributes:
-        spare: Whose time is spared where the database can print the JSON itself: that of `both`
-            together, or rather of the `application` or of the `database`.
-    """
-
-    spare: ClassVar[Spare] = "both"
+    """Adds to `Reads` what FastAPI would answer, printed by the plan without the models."""
 
     async def get_json(
         self, key: Any, *, into: type[BaseModel], include_deleted: bool = False
@@ -120,58 +110,6 @@ class Answers(Reads[ModelT]):
                 total = await self._total(selection, number, part, count)
         counted = b"null" if total is None else b"%d" % total
         return b'{"items":%b,"total":%b,"limit":%d,"offset":%d}' % (items, counted, limit, offset)
-
-    async def stream(
-        self,
-        *filters: Filter,
-        into: type[P],
-        batch: int = BATCH,
-        include_deleted: bool = False,
-        **conditions: Any,
-    ) -> AsyncIterator[P]:
-        """Yield all rows that match, however many, in the order of the key and in constant memory.
-
-        They are read in batches; where the unit of work only reads, no connection is held between
-        two of them. A row that is there throughout comes exactly once, whatever is added or
-        removed meanwhile.
-
-        Raises:
-            FilterError: A field or operator is unknown, or a value does not fit.
-            PageError: The batch is out of bounds.
-        """
-        plan = self.plan(into)
-        async for items in self._parts(filters, conditions, plan, batch, include_deleted):
-            for item in items:
-                yield plan.build(item)
-
-    async def stream_json(
-        self,
-        *filters: Filter,
-        into: type[BaseModel],
-        batch: int = BATCH,
-        include_deleted: bool = False,
-        **conditions: Any,
-    ) -> AsyncIterator[bytes]:
-        """Yield what `stream` yields as JSON Lines, the lines of a batch at a time.
-
-        Raises:
-            FilterError, PageError: As `stream`.
-        """
-        plan = self.plan(into)
-        async for items in self._parts(filters, conditions, plan, batch, include_deleted):
-            yield b"".join(plan.line(item) + b"\n" for item in items)
-
-    def _parts(
-        self,
-        filters: Sequence[Filter],
-        conditions: dict[str, Any],
-        plan: Plan[Any],
-        batch: int,
-        include_deleted: bool,
-    ) -> AsyncIterator[Sequence[Any]]:
-        check_page(batch, 0, max_limit=MAX_ROWS)
-        selection = self._select(filters, conditions, include_deleted)
-        return self._reader.parts(selection, plan, batch)
 
     async def explain(
         self,

@@ -25,6 +25,9 @@ IMMEDIATE = "sqlmodelkit_immediate"
 LIVENESS = "sqlmodelkit_liveness"
 """Execution option of an engine: what is known of its connections, a `Liveness`."""
 
+SEAL = "sqlmodelkit_seal"
+"""Execution option of an engine: what cursors are sealed with, a `Seal` or None."""
+
 _WAL_ATTEMPTS = 50
 _ALIVE_SECONDS = 0.5
 _USED, _CLEAN = "sqlmodelkit_used", "sqlmodelkit_clean"
@@ -140,7 +143,9 @@ def create_engine(options: EngineOptions) -> AsyncEngine:
     liveness = Liveness(options)
     try:
         engine = create_async_engine(
-            options.url, execution_options={LIVENESS: liveness}, **options.arguments
+            options.url,
+            execution_options={LIVENESS: liveness, SEAL: options.seal},
+            **options.arguments,
         )
     except ModuleNotFoundError as error:
         raise ConfigError(

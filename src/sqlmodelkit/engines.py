@@ -5,12 +5,14 @@ Start at `engine_options`.
 
 import sqlite3
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from secrets import token_bytes
 from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import URL
 
+from .cursors import Seal
 from .settings import DatabaseSettings
 
 _MYSQL_STRICT = (
@@ -51,6 +53,7 @@ class EngineOptions:
         direct: Whether statements that stand alone may go straight to the driver.
         explicit_begin: Whether a transaction begins by a statement of ours; where it does not,
             the driver begins one with the first statement.
+        seal: What cursors are sealed with; None where nobody gave a secret.
     """
 
     url: URL
@@ -61,6 +64,7 @@ class EngineOptions:
     ping: bool = False
     direct: bool = True
     explicit_begin: bool = False
+    seal: Seal | None = None
 
 
 def engine_options(settings: DatabaseSettings) -> EngineOptions:
@@ -68,11 +72,19 @@ def engine_options(settings: DatabaseSettings) -> EngineOptions:
     url = settings.engine_url()
     match url.get_backend_name():
         case "sqlite":
-            return _sqlite(url, settings)
+            options = _sqlite(url, settings)
         case "postgresql":
-            return _postgresql(url, settings)
+            options = _postgresql(url, settings)
         case _:
-            return _mysql(url, settings)
+            options = _mysql(url, settings)
+    return replace(options, seal=_seal(settings, in_memory=options.memory is not None))
+
+
+def _seal(settings: DatabaseSettings, *, in_memory: bool) -> Seal | None:
+    if settings.cursor_secret is not None:
+        return Seal(settings.cursor_secret.get_secret_value().encode())
+    # Nobody else has the rows of an in-memory database, so nobody else need read its cursors.
+    return Seal(token_bytes()) if in_memory else None
 
 
 def _pool(settings: DatabaseSettings) -> dict[str, Any]:

@@ -4,8 +4,8 @@
 SQLModelKitError(message, *, hint)
 ├─ ConfigError            the developer's mistake: a setting, a declaration, a model
 ├─ BadRequest             the caller's mistake
-│  ├─ FilterError · SortError · PageError      in how rows were asked for
-│  └─ InvalidValue · CheckViolation            in a value to be stored
+│  ├─ FilterError · SortError · PageError · CursorError   in how rows were asked for
+│  └─ InvalidValue · CheckViolation                       in a value to be stored
 ├─ NotFound               no such row, or none in scope
 ├─ Conflict               the request is fine, the data disagrees
 │  └─ UniqueViolation · ForeignKeyViolation · StaleVersion · MultipleFound
@@ -89,6 +89,10 @@ class SortError(BadRequest):
 
 class PageError(BadRequest):
     """A limit or an offset is out of bounds."""
+
+
+class CursorError(BadRequest):
+    """A cursor was altered, or was given for another list."""
 
 
 class InvalidValue(BadRequest):

@@ -3,16 +3,28 @@
 Start at `Reader`.
 """
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 from sqlalchemy import ColumnElement, Select
 from sqlmodel import SQLModel
 
-from .columns import key_of, row_key
+from .columns import cached, row_key
+from .keysets import marks
 from .plan import Collection as Children
-from .plan import Fetch, Plan, Spare, gathers, json_items, json_select, row_options, source_of
+from .plan import (
+    Fetch,
+    Plan,
+    Spare,
+    gathers,
+    json_items,
+    json_lines,
+    json_select,
+    row_options,
+    source_of,
+)
 from .selection import Selection
 from .sessions import AsyncSession, translating
 from .statements import Compiled, Latest, compile_statement
@@ -20,9 +32,34 @@ from .units import UnitOfWork
 from .wires import SessionWire, Wire
 
 P = TypeVar("P", bound=BaseModel)
+R = TypeVar("R")
 
 Source = SQLModel | dict[str, Any]
 """What a response is made from: a table row, or its values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marked(Generic[R]):
+    """Rows in some form, and the place of each in their order, as the values it is sorted by."""
+
+    places: Sequence[tuple[Any, ...]]
+    rows: Sequence[R]
+
+    def cut(self, number: int) -> "Marked[R]":
+        """Return the first of them."""
+        return Marked(self.places[:number], self.rows[:number])
+
+    def turned(self) -> "Marked[R]":
+        """Return them from the last to the first."""
+        return Marked(self.places[::-1], self.rows[::-1])
+
+
+@cached
+def _marked(fetch: Fetch, order: tuple[str, ...], dialect: str) -> Fetch:
+    """Return the same statement with the places of its rows, which it answers as their keys."""
+    width = len(fetch.columns)
+    places = marks(fetch.model, order, dialect)
+    return replace(fetch, columns=(*fetch.columns, *places), key=lambda row: tuple(row[width:]))
 
 
 class Reader:
@@ -93,25 +130,65 @@ class Reader:
         # need not reach the aliases of a plan's own statements.
         return plan.path == "objects" or self.unit.overseen
 
-    async def parts(
-        self, selection: Selection, plan: Plan[Any], batch: int
-    ) -> AsyncIterator[Sequence[Source]]:
-        """Read what responses are made from in the order of the key, a part at a time.
+    async def marked_rows(self, selection: Selection, load: Collection[str]) -> "Marked[SQLModel]":
+        """Read table rows with exactly the relations named, and the place of each."""
+        model = selection.model
+        statement = selection.select().add_columns(*selection.marks())
+        loose: Any = statement.options(*row_options(model, load))
+        with translating():
+            # What the session knows of a row may be older than the order it is read in.
+            result: Any = await self.unit.session.exec(loose, params=selection.values)
+            rows = result.all()
+        return Marked([row[1:] for row in rows], [row[0] for row in rows])
 
-        Each part is asked for when the one before has been used, and no connection is held in
-        between. Rows that are there throughout come once each, whatever happens to others.
-        """
-        key: tuple[Any, ...] | None = None
-        width = len(key_of(selection.model))
-        number = batch
-        while number == batch:
-            with translating():
-                found = list(await self._sources(selection.following(key).cut(batch), plan))
-            number = len(found)
-            if found:
-                last = found[-1][0]
-                key = (last,) if width == 1 else last
-                yield [source for _, source in found]
+    async def marked(self, selection: Selection, plan: Plan[Any]) -> "Marked[Source]":
+        """Read what responses are made from, and the place of each."""
+        with translating():
+            name = ("marked", plan.response)
+            if self._by_objects(plan):
+                async with self.unit.aside() as session:
+                    fetch = plan.watched_entities if self.unit.overseen else plan.entities
+                    fetch = _marked(fetch, selection.sort or (), selection.dialect)
+                    found, nodes = await self._built(SessionWire(session), selection, fetch, name)
+                    return Marked(list(found), [source_of(node) for node in nodes])
+            fetch = _marked(plan.fetch, selection.sort or (), selection.dialect)
+            async with self.unit.wire(compiled=selection.key is not None) as wire:
+                found, items = await self._built(wire, selection, fetch, name)
+                return Marked(list(found), items)
+
+    async def marked_lines(
+        self, selection: Selection, plan: Plan[Any], spare: Spare = "both"
+    ) -> "Marked[bytes]":
+        """Read each response as JSON, and its place."""
+        printed = await self.printed(selection, plan, spare)
+        if printed is not None:
+            return printed
+        found = await self.marked(selection, plan)
+        with translating():
+            return Marked(found.places, [plan.line(source) for source in found.rows])
+
+    async def printed(
+        self, selection: Selection, plan: Plan[Any], spare: Spare = "both"
+    ) -> "Marked[bytes] | None":
+        """Let the database print each response; None where it cannot, or should not."""
+        name, version = self.unit.server
+        if self._by_objects(plan) or not version:
+            return None
+        if plan.json_path(name, version, spare=spare) != "bytes":
+            return None
+        places = selection.marks()
+        with translating():
+            async with self.unit.wire(compiled=selection.key is not None) as wire:
+                rows = await self._fetch(
+                    wire,
+                    selection,
+                    (),
+                    lambda base: json_lines(plan.shape, base, name, places),
+                    ("lines", plan.response),
+                )
+        if any(row[0] is None for row in rows):
+            return None
+        return Marked([tuple(row[1:]) for row in rows], [row[0].encode() for row in rows])
 
     async def value(self, selection: Selection, column: ColumnElement[Any]) -> Any:
         """Read one value in place of the rows; None when no row matches."""

@@ -36,6 +36,19 @@ class Page(BaseModel, Generic[T]):
     offset: int = Field(description="Matching rows before this page.")
 
 
+class CursorPage(BaseModel, Generic[T]):
+    """Rows that follow a place in the order, and the places where they begin and end."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    items: list[T]
+    limit: int = Field(description="The most rows that this page may have.")
+    next: str | None = Field(description="The cursor of the page after this one; null at the end.")
+    previous: str | None = Field(
+        description="The cursor of the page before this one; null at the start."
+    )
+
+
 @cached
 def sort_fields(model: type[SQLModel], sort: str | tuple[str, ...] | None) -> tuple[str, ...]:
     """Check a sort such as `-price,name`, and return its parts.

@@ -15,7 +15,7 @@ from .errors import MultipleFound, NotFound, PageError
 from .execution import Reader
 from .filters import MAX_ITEMS, Filter, where
 from .pages import DEFAULT_LIMIT, Count, Page, check_page
-from .plan import Plan
+from .plan import Plan, Spare
 from .selection import Selection
 from .sessions import AsyncSession
 from .statements import Compiled, Latest
@@ -35,9 +35,15 @@ class Reads(Generic[ModelT]):
 
     Filters are keywords (`age__gte=20`), what `where` and its friends answer, or SQLAlchemy
     expressions; several are joined by AND.
+
+    Attributes:
+        model: The table model.
+        spare: Whose time is spared where the database can print JSON itself: that of `both`
+            together, or rather of the `application` or of the `database`.
     """
 
     model: ClassVar[type[Any]]
+    spare: ClassVar[Spare] = "both"
     _plans: ClassVar[dict[type[BaseModel], Plan[Any]]] = {}
     _statements: ClassVar[Latest[Compiled]] = Latest()
 

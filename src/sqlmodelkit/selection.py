@@ -17,12 +17,12 @@ from sqlalchemy import (
     func,
     or_,
     select,
-    tuple_,
 )
 from sqlmodel import SQLModel
 
-from .columns import key_of
+from .cursors import Place
 from .filters import Checked, Filter, check_filters, check_key
+from .keysets import beyond, marks, place_values, total_order, turned
 from .pages import order_by, sort_fields
 from .scopes import UNSET, Scope
 from .sessions import INCLUDE_DELETED, ONLY_LIVE
@@ -35,7 +35,7 @@ class Selection:
     Attributes:
         sort: Field names for the order; None where it does not matter.
         part: The most rows, and the rows to skip.
-        after: The key after which the rows begin, in the key's order.
+        after: The place after which the rows begin; the sort then ends in the key.
         limits: The scope of the unit of work.
     """
 
@@ -45,7 +45,7 @@ class Selection:
     sort: tuple[str, ...] | None = None
     part: tuple[int, int] | None = None
     include_deleted: bool = False
-    after: tuple[Any, ...] | None = None
+    after: Place | None = None
     limits: Scope = UNSET
 
     @classmethod
@@ -100,9 +100,23 @@ class Selection:
         """Return a part of the rows."""
         return replace(self, part=(limit, offset))
 
-    def following(self, key: tuple[Any, ...] | None) -> "Selection":
-        """Return the rows after the one with this key, in the key's order; None is the start."""
-        return replace(self, sort=(), after=key)
+    def walked(self, sort: str | Sequence[str] | None, *, backward: bool = False) -> "Selection":
+        """Return the same rows in an order by which they can be followed, or in the opposite one.
+
+        Raises:
+            SortError: A field cannot be sorted by.
+        """
+        names = sort_fields(self.model, sort if isinstance(sort, str) else tuple(sort or ()))
+        order = total_order(self.model, names)
+        return replace(self, sort=turned(order) if backward else order)
+
+    def following(self, place: Place | None) -> "Selection":
+        """Return the rows that follow a place in the order of `walked`; None is the start."""
+        return replace(self, after=place)
+
+    def marks(self) -> list[ColumnElement[Any]]:
+        """Return what is selected besides to know the places of the rows."""
+        return marks(self.model, self.sort or (), self.dialect)
 
     @property
     def key(self) -> Hashable:
@@ -113,7 +127,7 @@ class Selection:
             self.filters.key,
             self.sort,
             self.part is None,
-            self.after is None,
+            None if self.after is None else (self.after.nulls, self.after.inclusive),
             self.include_deleted,
             self.limits.form,
         )
@@ -125,7 +139,7 @@ class Selection:
         if self.part is not None:
             values = {**values, "part_limit": self.part[0], "part_offset": self.part[1]}
         if self.after is not None:
-            values = {**values, **{f"after_{n}": part for n, part in enumerate(self.after)}}
+            values = {**values, **place_values(self.after.values)}
         if self.limits.parameters:
             values = {**values, **self.limits.parameters}
         return values
@@ -136,11 +150,14 @@ class Selection:
         if self.sort is not None:
             statement = statement.order_by(*order_by(self.model, self.sort, dialect=self.dialect))
         if self.after is not None:
-            columns = [getattr(self.model, name) for name in key_of(self.model)]
-            given = [bindparam(f"after_{n}", type_=column.type) for n, column in enumerate(columns)]
-            single = len(columns) == 1
             statement = statement.where(
-                columns[0] > given[0] if single else tuple_(*columns) > tuple_(*given)
+                beyond(
+                    self.model,
+                    self.sort or (),
+                    self.after.nulls,
+                    inclusive=self.after.inclusive,
+                    dialect=self.dialect,
+                )
             )
         if self.part is not None:
             limit = bindparam("part_limit", type_=Integer)

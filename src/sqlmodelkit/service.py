@@ -32,11 +32,15 @@ from .plan import Plan
 from .reads import ModelT, P
 from .sessions import INCLUDE_DELETED, translating
 from .versions import check_version, expected_version, stale
+from .walks import Walks
 from .writes import Writer
 
 
 class ServiceBase(
-    Answers[ModelT], Changes[ModelT, CreateT, UpdateT], Generic[ModelT, CreateT, UpdateT]
+    Answers[ModelT],
+    Walks[ModelT],
+    Changes[ModelT, CreateT, UpdateT],
+    Generic[ModelT, CreateT, UpdateT],
 ):
     """Reads and writes rows of one table.
 

@@ -5,7 +5,7 @@ Start at `DatabaseSettings`. Every message names the variable to fix; no passwor
 
 from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -29,6 +29,10 @@ SUPPORTED_DRIVERS = frozenset(
         "sqlite+aiosqlite",
     }
 )
+
+
+LEAST_SECRET = 32
+"""The fewest characters of a secret."""
 
 
 class DatabaseSettings(BaseSettings):
@@ -73,6 +77,11 @@ class DatabaseSettings(BaseSettings):
         default="none", description="A transaction pooler between us and PostgreSQL."
     )
     application_name: str = Field(default="sqlmodelkit", max_length=63)
+    cursor_secret: SecretStr | None = Field(
+        default=None,
+        min_length=LEAST_SECRET,
+        description="What cursors are sealed with; the same for all processes.",
+    )
     echo: bool = Field(default=False, description="Log every statement; for development.")
 
     def __init__(self, **values: Any) -> None:

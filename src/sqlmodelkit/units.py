@@ -12,6 +12,8 @@ from typing import Any, Literal, Self
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from .columns import cached
+from .connections import SEAL
+from .cursors import Seal
 from .errors import ConfigError
 from .scopes import UNSET, Scope
 from .sessions import AsyncSession, narrowed, overseen, translating
@@ -106,6 +108,23 @@ class UnitOfWork:
             return "sqlite", sqlite_version_info
         name = "mariadb" if getattr(dialect, "is_mariadb", False) else self.dialect
         return name, _numbers(getattr(dialect, "server_version_info", None) or ())
+
+    @property
+    def seal(self) -> Seal:
+        """What cursors are sealed with.
+
+        Raises:
+            ConfigError: Nobody gave a secret.
+        """
+        seal = self.engine.sync_engine.get_execution_options().get(SEAL)
+        if not isinstance(seal, Seal):
+            raise ConfigError(
+                "Cursors need a secret, the same in every process.",
+                hint="Set DB_CURSOR_SECRET to 32 random characters or more, as made by "
+                'python -c "import secrets; print(secrets.token_urlsafe())".',
+                fields=["cursor_secret"],
+            )
+        return seal
 
     def can_return(self, verb: Literal["insert", "update"]) -> bool:
         """Tell whether the database answers the rows that it writes."""

@@ -23,7 +23,7 @@ STATUS: dict[type[err.SQLModelKitError], HTTPStatus] = {
 """The status of each branch; errors of no branch here are the developer's, and stay a 500."""
 
 RETRY_AFTER_SECONDS = 1
-_IN_QUERY = (err.FilterError, err.SortError, err.PageError)
+_IN_QUERY = (err.FilterError, err.SortError, err.PageError, err.CursorError)
 _HINT_FOR_DEVELOPERS = (err.FilterError, err.SortError, err.Unavailable)
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 

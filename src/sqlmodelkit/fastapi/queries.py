@@ -1,12 +1,13 @@
 """The query parameters of a list: filters, sort and page, from what the response model shows."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import Field, ValidationError
 
+from sqlmodelkit.cursors import MAX_CURSOR
 from sqlmodelkit.errors import FilterError, SortError
 from sqlmodelkit.filters import MIN_SEARCH, Where, all_of, search, where
 from sqlmodelkit.pages import DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET
@@ -15,8 +16,11 @@ from sqlmodelkit.service import ServiceBase
 from .parameters import Parameter, canonical, check_search, filter_parameters, sort_fields_of
 from .trees import MAX_TREE_TEXT, read_tree
 
+Pages = Literal["offset", "cursor"]
+"""How a list is paged: by the number of rows before, or by the place of a row."""
+
 MAX_SEARCH = 200
-_PAGE = ("limit", "offset", "sort", "q", "filter")
+_PAGE = ("limit", "offset", "cursor", "sort", "q", "filter")
 _NULLS = {"null": None, "true": True, "false": False}
 
 
@@ -28,6 +32,18 @@ class ListQuery:
     sort: str | None
     limit: int
     offset: int
+    cursor: str | None = None
+
+
+_PLACES: dict[Pages, dict[str, Parameter]] = {
+    "offset": {"offset": Parameter(Annotated[int, Field(ge=0, le=MAX_OFFSET, default=0)])},
+    "cursor": {
+        "cursor": Parameter(
+            Annotated[str, Field(max_length=MAX_CURSOR)],
+            description="`next` or `previous` of another page of the same list.",
+        )
+    },
+}
 
 
 class ListParameters:
@@ -45,6 +61,7 @@ class ListParameters:
         *,
         default_limit: int = DEFAULT_LIMIT,
         max_limit: int = MAX_LIMIT,
+        pages: Pages = "offset",
     ) -> None:
         shown = service_class.plan(service_class.public).shape.columns
         self.sorts = sort_fields_of(service_class, shown)
@@ -55,7 +72,7 @@ class ListParameters:
         sorts = f"Fields, `-` before those that descend: {', '.join(self.sorts)}."
         self.known: dict[str, Parameter] = {
             "limit": Parameter(Annotated[int, Field(ge=1, le=max_limit, default=default_limit)]),
-            "offset": Parameter(Annotated[int, Field(ge=0, le=MAX_OFFSET, default=0)]),
+            **_PLACES[pages],
             "sort": Parameter(str, description=sorts),
             **self.filters,
             **(_TREE if self.filters else {}),
@@ -94,14 +111,14 @@ class ListParameters:
         if errors:
             raise RequestValidationError(errors)
         limit = values.pop("limit", self.default_limit)
-        offset = values.pop("offset", 0)
+        offset, cursor = values.pop("offset", 0), values.pop("cursor", None)
         sort = values.pop("sort", None)
         words, tree = values.pop("q", None), values.pop("filter", None)
         _check_sort(sort, self.sorts)
         for name in values:
             if name.endswith(("__is", "__is_not")):
                 values[name] = _NULLS[values[name]]
-        return ListQuery(self._joined(words, tree, values), sort or None, limit, offset)
+        return ListQuery(self._joined(words, tree, values), sort or None, limit, offset, cursor)
 
     def _joined(self, words: str | None, tree: str | None, values: dict[str, Any]) -> Where:
         """Return a search, a tree and plain conditions as one filter."""

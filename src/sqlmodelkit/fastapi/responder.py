@@ -108,8 +108,29 @@ class Responder:
             )
         )
 
-    async def stream(self, *filters: Filter, **conditions: Any) -> Response:
-        """Answer all rows that match as JSON Lines, in the order of the key.
+    async def cursor_page(
+        self,
+        *filters: Filter,
+        sort: str | Sequence[str] | None = None,
+        limit: int = DEFAULT_LIMIT,
+        cursor: str | None = None,
+        **conditions: Any,
+    ) -> Response:
+        """Answer the rows at a cursor, as `ServiceBase.cursor_page`.
+
+        Raises:
+            CursorError, PageError, FilterError, SortError: As `ServiceBase.cursor_page`.
+        """
+        return self._read(
+            await self.rows.cursor_page_json(
+                *filters, into=self.into, sort=sort, limit=limit, cursor=cursor, **conditions
+            )
+        )
+
+    async def stream(
+        self, *filters: Filter, sort: str | Sequence[str] | None = None, **conditions: Any
+    ) -> Response:
+        """Answer all rows that match as JSON Lines, in the order of the key or of the sort.
 
         What goes wrong before the first lines is answered as usual. The connection is free while
         the client reads.

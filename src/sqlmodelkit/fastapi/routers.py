@@ -13,12 +13,12 @@ from pydantic import BaseModel, ConfigDict
 from sqlmodelkit import errors as err
 from sqlmodelkit.columns import bounds, columns_of, key_of, value_type
 from sqlmodelkit.models import SoftDelete
-from sqlmodelkit.pages import DEFAULT_LIMIT, MAX_LIMIT, Count, Page
+from sqlmodelkit.pages import DEFAULT_LIMIT, MAX_LIMIT, Count, CursorPage, Page
 from sqlmodelkit.service import ServiceBase
 
 from .deps import service
 from .handlers import error_responses
-from .queries import ListParameters
+from .queries import ListParameters, Pages
 from .responder import Answering
 
 Operation = Literal["list", "get", "create", "create_many", "update", "delete", "restore"]
@@ -40,6 +40,7 @@ def crud_router(  # noqa: PLR0913 - options of a declaration, all by name
     default_limit: int = DEFAULT_LIMIT,
     max_limit: int = MAX_LIMIT,
     count: Count = "exact",
+    pages: Pages = "offset",
 ) -> APIRouter:
     """Return a router with the endpoints of a service.
 
@@ -57,16 +58,23 @@ def crud_router(  # noqa: PLR0913 - options of a declaration, all by name
         default_limit: Rows of a page when the client names no limit.
         max_limit: The most rows of a page.
         count: Whether pages say how many rows match.
+        pages: How the list is paged: `offset` answers `Page`, `cursor` answers `CursorPage`.
 
     Raises:
         ConfigError: The service's models do not fit, or nobody said who may write.
     """
     service_class.check()
-    _check_declaration(service_class, operations, guarded=bool(auth) or public)
+    _check_declaration(service_class, operations, guarded=bool(auth) or public, pages=pages)
     router = APIRouter(tags=list(tags) if tags else [service_class.model.__name__])
     builder = _Builder(router, service_class, list(auth), list(read_auth))
     if "list" in operations:
-        builder.add_list(default_limit, max_limit, count)
+        parameters = ListParameters(
+            service_class, default_limit=default_limit, max_limit=max_limit, pages=pages
+        )
+        if pages == "cursor":
+            builder.add_cursor_list(parameters)
+        else:
+            builder.add_list(parameters, count)
     for operation, add in (
         ("get", builder.add_get),
         ("create", builder.add_create),
@@ -85,11 +93,17 @@ def _check_declaration(
     operations: Collection[Operation],
     *,
     guarded: bool,
+    pages: str,
 ) -> None:
     name = service_class.__name__
     if not hasattr(service_class, "public"):
         raise err.ConfigError(
             f"{name} has no response model.", hint="Set `public` to the model to answer with."
+        )
+    if pages not in get_args(Pages):
+        raise err.ConfigError(
+            f"There is no way to page by {pages!r}.",
+            hint=f"Ways are {', '.join(get_args(Pages))}.",
         )
     unknown = set(operations) - set(get_args(Operation))
     if unknown:
@@ -141,10 +155,7 @@ class _Builder:
             "responses": error_responses((*kinds, err.Unavailable, err.QueryTimeout)),
         }
 
-    def add_list(self, default_limit: int, max_limit: int, count: Count) -> None:
-        parameters = ListParameters(
-            self.service_class, default_limit=default_limit, max_limit=max_limit
-        )
+    def add_list(self, parameters: ListParameters, count: Count) -> None:
         public: Any = self.public
 
         @self.router.get(
@@ -162,6 +173,22 @@ class _Builder:
                     limit=query.limit,
                     offset=query.offset,
                     count=count,
+                )
+
+    def add_cursor_list(self, parameters: ListParameters) -> None:
+        public: Any = self.public
+
+        @self.router.get(
+            "",
+            response_model=CursorPage[public],
+            openapi_extra={"parameters": parameters.openapi()},
+            **self._options("List", err.BadRequest, write=False),
+        )
+        async def list_rows(request: Request, response: Response) -> Response:
+            query = parameters.read(request)
+            async with self._answering(request, response) as answer:
+                return await answer.cursor_page(
+                    query.where, sort=query.sort, limit=query.limit, cursor=query.cursor
                 )
 
     def add_get(self) -> None:

@@ -5,7 +5,7 @@ one whose answer is JSON, `objects` into flat statements of table rows; `plan` s
 is taken, and why. Start at `Plan`.
 """
 
-from .bytes import gathers, json_items, json_select
+from .bytes import gathers, json_items, json_lines, json_select
 from .objects import row_options, source_of
 from .plan import Path, Plan, Spare
 from .rows import Collection, Fetch, Groups
@@ -25,6 +25,7 @@ __all__ = [
     "Spare",
     "gathers",
     "json_items",
+    "json_lines",
     "json_select",
     "row_options",
     "shape_of",

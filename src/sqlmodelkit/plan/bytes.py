@@ -122,6 +122,23 @@ def json_select(
     return statement.options(*options).execution_options(**base.get_execution_options())
 
 
+def json_lines(shape: Shape, base: AnySelect, dialect: str, more: Sequence[SQL]) -> AnySelect:
+    """Turn a select of the table model into one that answers each response as JSON.
+
+    Args:
+        shape: What is shown; without any of `bytes_obstacles`.
+        base: The table model's rows, filtered, ordered, cut to a page.
+        dialect: The database.
+        more: What is selected of each row besides.
+
+    Returns:
+        A select whose first column is the JSON, or NULL where some stored value is not what this
+        database prints exactly.
+    """
+    line = _Printer(TEXTS[dialect]).item(shape, _Row.of(shape.model)).label("items")
+    return base.with_only_columns(line, *more, maintain_column_froms=True)
+
+
 def json_items(rows: Sequence[Sequence[Any]]) -> tuple[int, bytes] | None:
     """Put together what a statement of `json_select` has answered.
 

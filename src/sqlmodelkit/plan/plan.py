@@ -173,6 +173,12 @@ class Plan(Generic[P]):
             return self._printer.dump_json(items, by_alias=True)
         return self.print_all([self.build(item) for item in items])
 
+    def dump_all(self, sources: Sequence[SQLModel | dict[str, Any]]) -> bytes:
+        """Print what was read, table rows or values of `fetch`, as the array FastAPI would answer."""
+        if sources and isinstance(sources[0], dict):
+            return self.dump(cast("Sequence[dict[str, Any]]", sources))
+        return self.print_all([self.build(source) for source in sources])
+
     def line(self, source: SQLModel | dict[str, Any]) -> bytes:
         """Print one response from what was read for it: a table row, or values of `fetch`."""
         if isinstance(source, dict):

@@ -143,6 +143,12 @@ class Buyers(ServiceBase[Buyer, Nothing, Nothing]):
     """Buyers."""
 
 
+class SparingBuyers(Buyers):
+    """Lets the database print what it can: on PostgreSQL and SQLite, the limited collections."""
+
+    spare = "application"
+
+
 class Marks(ServiceBase[Mark, Nothing, Nothing]):
     """Marks."""
 
@@ -229,9 +235,12 @@ async def compare(db: Database, facts: Facts) -> None:
             plain = await buyers.all(into=BuyerOut, sort="id", include_deleted=deleted)
             titled = await buyers.all(into=TitledBuyer, sort="id", include_deleted=deleted)
             text = await buyers.all_json(into=BuyerOut, sort="id", include_deleted=deleted)
+            sparing = SparingBuyers(unit)
+            printed = await sparing.all_json(into=BuyerOut, sort="id", include_deleted=deleted)
         assert expected == [buyer.model_dump() for buyer in plain]
         assert expected == [buyer.model_dump(exclude={"title"}) for buyer in titled]
         assert text == b"[%b]" % b",".join(buyer.model_dump_json().encode() for buyer in plain)
+        assert text == printed
 
 
 @pytest.mark.db
@@ -337,6 +346,13 @@ async def test_limits_may_be_nested(database: Database, response: type[BaseModel
     ]
     selects = [event for event in events if event.statement.startswith("SELECT")]
     assert len(selects) == Plan.of(Mark, response).statement_count() == 4
+
+
+@pytest.mark.parametrize("response", [BuyerOut, MarkOut])
+def test_limited_collections_can_be_printed_by_the_database(response: type[BaseModel]) -> None:
+    """In one statement, where rows can be put together in their order."""
+    plan = Plan.of(Mark if response is MarkOut else Buyer, response)
+    assert ((), ()) == (plan.bytes_obstacles("postgresql"), plan.bytes_obstacles("sqlite"))
 
 
 class Counted(BaseModel):

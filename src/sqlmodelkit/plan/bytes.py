@@ -65,10 +65,9 @@ def _obstacles(shape: Shape, texts: Texts) -> Iterator[str]:
         if reason and not response.model_fields[shown.field].exclude:
             yield f"{name}.{shown.field} {reason}"
     for cut in shape.cuts:
-        yield f"{name}.{cut.field} ends at a depth"
+        if cut.constant is None and not response.model_fields[cut.field].exclude:
+            yield f"{name}.{cut.field} ends at a depth with a default that is made in Python"
     for edge in shape.relations:
-        if edge.limit is not None:
-            yield f"{name}.{edge.field} shows a part of a collection"
         if not response.model_fields[edge.field].exclude:
             yield from _edge_obstacles(shape, edge, texts)
 
@@ -168,6 +167,10 @@ def _needed(shape: Shape) -> Iterator[str]:
                 yield _attribute(shape.model, ours)
 
 
+_CONSTANTS = {"None": "null", "[]": "[]"}
+"""The defaults of what is not read at its depth, in Python and in JSON."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Row:
     """Where the columns of a row are: by attribute, and the part of FROM they belong to."""
@@ -189,6 +192,7 @@ class _Printer:
     def item(self, shape: Shape, row: _Row) -> SQL:
         shown = {shown.field: shown for shown in shape.fields}
         edges = {edge.field: edge for edge in shape.relations}
+        cuts = {cut.field: _CONSTANTS[cut.constant] for cut in shape.cuts if cut.constant}
         columns = columns_of(shape.model)
         parts: list[Part] = []
         for name, field in shape.response.model_fields.items():
@@ -200,6 +204,8 @@ class _Printer:
                 column = columns[attribute]
                 value = row.column(attribute)
                 parts += self.texts.parts(column.type, value, nullable=bool(column.nullable))
+            elif name in cuts:
+                parts.append(cuts[name])
             else:
                 edge = edges[name]
                 nested = self._many if edge.many else self._one
@@ -220,8 +226,7 @@ class _Printer:
         item = self.item(edge.shape, _Row.of(child))
         statement, adapt = self._joined(select(item.label("item")), relation, child, row)
         order = [part.expression for part in collection_order(relation.parent.class_, edge)]
-        # The place for a limit of this collection: the order keeps the subquery by itself.
-        items = statement.order_by(*map(adapt, order)).subquery()
+        items = statement.order_by(*map(adapt, order)).limit(edge.limit).subquery()
         return ["[", select(self.texts.all(items.c.item)).scalar_subquery(), "]"]
 
     def _joined(

@@ -67,4 +67,19 @@ TASKS: tuple[Task, ...] = (
         finally_="DROP INDEX hero_by_time",
     ),
     Task("export", "reading", "20,000 rows as JSON Lines"),
+    Task(
+        "insert_many",
+        "writing",
+        "Insert of 10,000 rows",
+        runs=3,
+        after="DELETE FROM hero WHERE name LIKE 'bulk %'",
+    ),
+    Task(
+        "upsert_many",
+        "writing",
+        "Upsert of 10,000 rows that are there, by a unique name (FastCRUD: by the key)",
+        before="INSERT INTO team (name, headquarters) "
+        "SELECT 'bulk ' || n, 'place' FROM generate_series(0, 9999) n",
+        finally_="DELETE FROM team WHERE name LIKE 'bulk %'",
+    ),
 )

@@ -28,7 +28,7 @@ PREFETCHED = 500
 
 
 @asynccontextmanager
-async def _connected() -> AsyncIterator[Any]:
+async def connected() -> AsyncIterator[Any]:
     connection = await asyncpg.connect(driver_url())
     yield connection
     await connection.close()
@@ -36,7 +36,7 @@ async def _connected() -> AsyncIterator[Any]:
 
 @asynccontextmanager
 async def first_page() -> AsyncIterator[Run]:
-    async with _connected() as connection:
+    async with connected() as connection:
 
         async def run() -> bytes:
             page: str = await connection.fetchval(FIRST, PAGE)
@@ -48,7 +48,7 @@ async def first_page() -> AsyncIterator[Run]:
 
 @asynccontextmanager
 async def far_page() -> AsyncIterator[Run]:
-    async with _connected() as connection:
+    async with connected() as connection:
         last = await connection.fetchrow(LAST, FAR - 1)
 
         async def run() -> bytes:
@@ -61,7 +61,7 @@ async def far_page() -> AsyncIterator[Run]:
 
 @asynccontextmanager
 async def far_offset_page() -> AsyncIterator[Run]:
-    async with _connected() as connection:
+    async with connected() as connection:
 
         async def run() -> bytes:
             page: str = await connection.fetchval(OFFSET, PAGE, FAR)
@@ -73,7 +73,7 @@ async def far_offset_page() -> AsyncIterator[Run]:
 
 @asynccontextmanager
 async def export() -> AsyncIterator[Run]:
-    async with _connected() as connection:
+    async with connected() as connection:
 
         async def run() -> int:
             lines = 0

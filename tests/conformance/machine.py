@@ -366,6 +366,120 @@ class ServiceMachine(RuleBasedStateMachine):
         if got is not None:
             assert self.ledger.shown(row) == self._seen(got, row)
 
+    # Many rows, and rows that may be there already
+
+    @rule(given=st.lists(ROWS, max_size=4))
+    def insert_many(self, given: list[Row]) -> None:
+        """Add heroes by the quickest way, all or none."""
+        rows = [self.values(row) for row in given]
+
+        async def real(session: AsyncSession) -> Any:
+            heroes = HeroLedger(session)
+            last = max(self.ledger.heroes, default=0)  # SQLite uses keys again
+            assert len(rows) == await heroes.insert_many(HeroData(**row) for row in rows)
+            return await heroes.all(id__gt=last, sort="id")
+
+        made, _ = self.do(real, lambda: self.ledger.check([(None, row) for row in rows]))
+        if made is not None:
+            # Only their number is promised, not that their keys follow the order given.
+            full = [{"rank": 3, "code": None, "notes": None, "team_id": None} | row for row in rows]
+            found = [{name: getattr(row, name) for name in full[0]} for row in made] if made else []
+            self._add(made, [full.pop(full.index(row)) for row in found])
+            assert [] == full
+
+    @rule(given=ROWS, code=st.text("a%_", min_size=1, max_size=2), change=st.booleans())
+    def put(self, given: Row, code: str, *, change: bool) -> None:
+        """Add a hero, or find the one that has the code, and change it or not."""
+        values = self.values(given) | {"code": code}
+        there = [row for row in self.ledger.heroes.values() if row["code"] == code]
+
+        async def real(session: AsyncSession) -> tuple[Any, bool]:
+            heroes, data = HeroLedger(session), HeroData(**values)
+            if change:
+                return await heroes.upsert(data, on="code"), not there
+            return await heroes.get_or_create(data, on="code")
+
+        def expected() -> None:
+            if not there:
+                self.ledger.check([(None, values)])
+            elif there[0]["deleted"]:
+                raise RefusedError("UniqueViolation", "ForeignKeyViolation")
+            elif change:
+                self.ledger.check([(there[0]["id"], values)])
+
+        got, _ = self.do(real, expected)
+        if got is None:
+            return
+        assert (not there) is got[1]
+        if not there:
+            self._add([got[0]], [values])
+        else:
+            if change:
+                there[0] |= values | {"version": there[0]["version"] + 1}
+            assert self.ledger.shown(there[0]) == self._seen(got[0], there[0])
+
+    @rule(given=CHANGES, filters=FILTERS)
+    def update_where(self, given: Row, filters: list[Condition]) -> None:
+        """Change all heroes that match, by one statement."""
+        values = self.values(given)
+        asked = [condition.filter for condition in filters]
+
+        def expected() -> int:
+            if "name" in values and values["name"] is None:
+                raise RefusedError("InvalidValue")
+            rows = self.ledger.matching(filters)
+            self.ledger.check([(row["id"], values) for row in rows])
+            for row in rows:
+                row.update(values, version=row["version"] + bool(values))
+            return len(rows)
+
+        self.same(
+            lambda s: HeroLedger(s).update_where(HeroChange(**values), *asked, id__gt=-1), expected
+        )
+
+    @rule(filters=FILTERS)
+    def delete_where(self, filters: list[Condition]) -> None:
+        """Delete all heroes that match softly."""
+        asked = [condition.filter for condition in filters]
+
+        def expected() -> int:
+            rows = self.ledger.matching(filters)
+            for row in rows:
+                row |= {"deleted": True, "version": row["version"] + 1}
+            return len(rows)
+
+        self.same(lambda s: HeroLedger(s).delete_where(*asked, id__gt=-1), expected)
+
+    @rule(number=KEYS)
+    def purge(self, number: int) -> None:
+        """Remove a deleted hero for good, and no other."""
+        key = self.key(number)
+
+        def expected() -> int:
+            row = self.ledger.heroes.get(key)
+            if row is None or not row["deleted"]:
+                return 0
+            del self.ledger.heroes[key]
+            return 1
+
+        self.same(lambda s: HeroLedger(s).purge(id=key), expected)
+
+    @rule(number=KEYS, amount=st.integers(-1, 2))
+    def increment(self, number: int, amount: int) -> None:
+        """Add to a rank; NULL counts as 0."""
+        key = self.key(number)
+
+        def expected() -> Row:
+            row = self.ledger.hero(key)
+            row |= {"rank": (row["rank"] or 0) + amount, "version": row["version"] + 1}
+            return self.ledger.shown(row)
+
+        async def real(session: AsyncSession) -> Row:
+            shown = await HeroLedger(session).increment(key, {"rank": amount}, into=HeroWithTeam)
+            return shown.model_dump()
+
+        self.same(real, expected)
+
     # Reads
 
     @rule(number=KEYS, lock=st.booleans())

@@ -9,7 +9,7 @@ from sqlalchemy.orm import aliased, joinedload, selectinload
 from sqlmodel import col, select
 
 from sqlmodelkit import Database
-from sqlmodelkit.errors import NotFound, NotLoaded
+from sqlmodelkit.errors import ConfigError, NotFound, NotLoaded
 from sqlmodelkit.sessions import INCLUDE_DELETED
 from tests.world import (
     Chapter,
@@ -219,3 +219,28 @@ async def test_a_deleted_row_can_be_refreshed(world: Database, writer_id: UUID) 
         await volumes.delete(1)
         await session.refresh(volume)
         assert volume.deleted_at is not None
+
+
+async def test_a_deleted_row_in_hand_is_not_got(world: Database, writer_id: UUID) -> None:
+    """`session.get` says the same, whether the row happens to be in the session or not."""
+    async with world.transaction() as session:
+        volumes = VolumeService(session)
+        row = await volumes.get(2, include_deleted=True)
+        assert row in session
+        assert await session.get(Volume, 2) is None
+        assert row is await session.get(Volume, 2, execution_options=EVERYTHING)
+        kept = await volumes.get(1)
+        await volumes.delete(1)
+        assert await session.get(Volume, 1) is None
+        assert (await volumes.restore(1)) is kept
+        assert kept is await session.get(Volume, 1)
+
+
+async def test_lists_of_rows_to_update_are_refused(world: Database, writer_id: UUID) -> None:
+    """SQLAlchemy updates such rows by their keys alone, deleted or not."""
+    rows = [{"id": 2, "title": "Changed", "version": 2}]
+    async with world.transaction() as session:
+        with pytest.raises(ConfigError, match="a list of rows"):
+            await session.exec(update(Volume), params=rows)
+        await session.exec(update(Volume), params=rows, execution_options=EVERYTHING)
+        assert "Changed" == (await VolumeService(session).get(2, include_deleted=True)).title

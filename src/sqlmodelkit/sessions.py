@@ -171,6 +171,9 @@ class _Session(sqlmodel.Session):
         if self.scope.limits(model) and not self.scope.holds(model, found.__dict__):
             # It came here by hand: whoever asks for it gets what the database has in scope.
             return None
+        if isinstance(found, SoftDelete) and found.__dict__.get("deleted_at", found) is not None:
+            # Deleted, or perhaps: the database answers whoever has not asked for it by name.
+            return None
         return found
 
 
@@ -190,9 +193,18 @@ def _guard(state: ORMExecuteState) -> None:
             names = sorted(getattr(options, "_only_load_props", None) or ())
             raise _expired(mapper.class_.__name__ if mapper else None, names)
     if state.is_orm_statement and not state.execution_options.get(INCLUDE_DELETED):
+        if state.is_update and state.is_executemany:
+            _refuse_rows(state)
         state.statement = state.statement.options(ONLY_LIVE)
     # Somebody else's session has no scope of ours.
     limit(state, session.scope if isinstance(session, _Session) else UNSET)
+
+
+def _refuse_rows(state: ORMExecuteState) -> None:
+    """Refuse rows to update by their keys, to which no condition can be added."""
+    for mapper in state.all_mappers:
+        if issubclass(mapper.class_, SoftDelete):
+            raise unkept(mapper.class_.__name__, "a list of rows to update")
 
 
 # A session that does nothing: it shows which listeners all sessions have.

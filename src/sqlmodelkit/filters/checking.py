@@ -12,7 +12,7 @@ from sqlmodel import SQLModel
 from sqlmodelkit.columns import cached
 from sqlmodelkit.errors import FilterError
 
-from .conditions import Filter, Where, count_conditions, where
+from .conditions import EVERYTHING, Filter, Where, count_conditions, where
 from .fulltext import matching
 from .insides import Kind, inside, type_of
 from .paths import Compared, find
@@ -62,7 +62,11 @@ def check_filters(
         FilterError: A field or operator is unknown, or a value does not fit it. Nothing unknown
             is ever left out: a condition less would be a wider answer, or a wider delete.
     """
-    everything = [*filters, *([where(**conditions)] if conditions else [])]
+    everything = [part for part in filters if part is not EVERYTHING]
+    if conditions:
+        everything.append(where(**conditions))
+    if not everything:
+        return Checked((), {}, ())
     if count_conditions(everything) > MAX_CONDITIONS:
         raise FilterError(f"There are more than {MAX_CONDITIONS} conditions.")
     checker = _Checker(dialect)

@@ -31,9 +31,13 @@ Filter = Where | ColumnElement[bool] | bool
 """
 
 
+EVERYTHING = Where()
+"""Says nothing, so that every row matches."""
+
+
 def where(**conditions: Any) -> Where:
     """Say which rows by keyword: `where(age__gte=20, team__name="A")`; all must hold."""
-    return Where(conditions=tuple(conditions.items()))
+    return Where(conditions=tuple(conditions.items())) if conditions else EVERYTHING
 
 
 def any_of(*filters: Filter) -> Where:

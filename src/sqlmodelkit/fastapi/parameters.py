@@ -147,6 +147,11 @@ def _declared(declared: Iterable[str | EllipsisType], shown: Iterable[str]) -> t
 
 
 def _allowed(service_class: Service, entry: str) -> tuple[Compared, tuple[str, ...]]:
+    column = columns_of(service_class.model).get(entry)
+    if column is not None and "eq" not in operators_of(column):
+        # JSON as a whole is there or not, and is compared by nothing else.
+        first = operators_of(column)[0]
+        return _found(service_class, f"{entry}__{first}", "filterable"), _operators(column)
     compared = _found(service_class, entry, "filterable")
     name = compared.operator.name
     if name != "eq" or entry.endswith("__eq"):

@@ -16,7 +16,7 @@ import pytest
 RINGS = (
     ("errors", "events"),
     ("columns", "cursors", "drivers", "models", "settings", "statements"),
-    ("engines", "filters", "keysets", "pages", "scopes", "sheets"),
+    ("engines", "filters", "keysets", "nesting", "pages", "scopes", "sheets"),
     ("connections", "plan", "sessions"),
     ("selection", "wires"),
     ("units",),

@@ -19,6 +19,7 @@ from .columns import check, columns_of, key_values, row_key
 from .errors import ConfigError, FilterError, NotFound, SerializationFailure
 from .filters import Filter, compile_filters
 from .models import SoftDelete, Version, utcnow
+from .nesting import values_of
 from .reads import ModelT, P, Reads
 from .sessions import INCLUDE_DELETED, translating
 from .sheets import settable, unique_key
@@ -47,11 +48,10 @@ class Changes(Reads[ModelT], Generic[ModelT, CreateT, UpdateT]):
         """Turn the input of `create` into column values; override it to add or replace some.
 
         A field that was not given and defaults to None is left to the table's own default;
-        a None that was given is kept, and stored as NULL.
+        a None that was given is kept, and stored as NULL. Lists of input models for the rows of a
+        relation become lists of such values.
         """
-        values = data.model_dump()
-        given = data.model_fields_set
-        return {name: v for name, v in values.items() if name in given or v is not None}
+        return values_of(self.model, data)
 
     async def update_values(self, data: UpdateT) -> dict[str, Any]:
         """Turn the input of `update` into column values: the fields that were set, None included."""

@@ -6,7 +6,7 @@ at the call; they never commit: the unit of work does.
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import EllipsisType
-from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin, overload
+from typing import Any, ClassVar, Generic, TypeVar, cast, get_args, get_origin, overload
 
 from pydantic import BaseModel
 from sqlalchemy import JSON, Column, delete, inspect, null
@@ -28,6 +28,7 @@ from .columns import (
 from .errors import ConfigError, NotFound, StaleVersion
 from .filters import check_key, compile_filters
 from .models import SoftDelete, Version, utcnow
+from .nesting import check_nested, children, made, unknown_fields
 from .plan import Plan
 from .reads import ModelT, P
 from .sessions import INCLUDE_DELETED, translating
@@ -99,7 +100,12 @@ class ServiceBase(
                     f"{cls.__name__} takes the table {schema.__name__} as input.",
                     hint="Clients could set every column; declare a model of the allowed fields.",
                 )
-            unknown = [name for name in schema.model_fields if name not in columns]
+            is_new = schema is cls.create_model
+            unknown = (
+                unknown_fields(cls.model, schema)
+                if is_new
+                else [name for name in schema.model_fields if name not in columns]
+            )
             if unknown and getattr(cls, hook) is getattr(ServiceBase, hook):
                 raise ConfigError(
                     f"{schema.__name__} has fields without a column: {', '.join(unknown)}.",
@@ -138,6 +144,8 @@ class ServiceBase(
     async def create(self, data: CreateT, *, into: type[P]) -> P: ...
     async def create(self, data: CreateT, *, into: type[BaseModel] | None = None) -> Any:
         """Add a row and return it with its key and defaults.
+
+        Fields of the input that are lists of input models for a relation add its rows with it.
 
         Raises:
             InvalidValue: A value does not fit its column.
@@ -312,7 +320,7 @@ class ServiceBase(
     ) -> tuple[Any, dict[str, Any] | None]:
         """Add a row; answer its key, and what the plan shows of it where that is known."""
         values = await self._created(data)
-        if self._writer.can("insert"):
+        if self._writer.can("insert") and not children(self.model, values):
             return await self._writer.insert(values, plan, last=last)
         (row,) = await self._add([values])
         return row_key(self.model)(row), None
@@ -348,7 +356,7 @@ class ServiceBase(
 
     async def _created(self, data: CreateT) -> dict[str, Any]:
         values = await self.create_values(data)
-        check(self.model, values)
+        check_nested(self.model, values)
         return self._unit.scope.stamp(self.model, values)
 
     async def _change(
@@ -378,13 +386,13 @@ class ServiceBase(
         return await self._add([await self._created(data) for data in rows])
 
     async def _add(self, rows: Sequence[Mapping[str, Any]]) -> list[ModelT]:
-        added: list[ModelT] = [self.model(**values) for values in rows]
-        columns = columns_of(self.model)
+        families = [list(made(self.model, values)) for values in rows]
+        added: list[Any] = [row for family in families for row in family]
         nulls = []
         for row in added:
             given = [
                 name
-                for name, column in columns.items()
+                for name, column in columns_of(type(row)).items()
                 if isinstance(column.type, JSON)
                 or (name in row.model_fields_set and _has_default(column))
             ]
@@ -395,7 +403,7 @@ class ServiceBase(
         for row, names in zip(added, nulls, strict=True):
             for name in names:
                 set_committed_value(row, name, None)
-        return added
+        return [cast("ModelT", family[0]) for family in families]
 
     def _update(self, values: Mapping[str, Any]) -> Any:
         if issubclass(self.model, Version):

@@ -30,7 +30,7 @@ from .errors import (
 from .events import QueryEvent
 from .filters import all_of, any_of, not_, search, where
 from .models import IntKey, Scoped, SoftDelete, Timestamps, UUIDKey, Version, unique_live
-from .pages import CursorPage, Page
+from .pages import CountedPage, CursorPage, Page
 from .plan import Depth, Limit, Plan
 from .scopes import Scope
 from .service import ServiceBase
@@ -44,6 +44,7 @@ __all__ = [
     "ConfigError",
     "Conflict",
     "ConnectionLost",
+    "CountedPage",
     "CursorError",
     "CursorPage",
     "Database",

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from .execution import Reader
 from .explaining import Explaining
 from .filters import Filter
-from .pages import DEFAULT_LIMIT, Count
+from .pages import DEFAULT_LIMIT, Count, CountedPage, is_approximate
 from .reads import ModelT, Reads, part_of, whole
 
 
@@ -83,6 +83,7 @@ class Answers(Reads[ModelT]):
             PageError, FilterError, SortError: As `page`.
         """
         plan = self.plan(into)
+        approximate, total_is = is_approximate(count), ""
         if type(self).page is not Reads.page:
             page = await self.page(
                 *filters,
@@ -100,16 +101,22 @@ class Answers(Reads[ModelT]):
                 page.limit,
                 page.offset,
             )
+            total_is = page.total_is if isinstance(page, CountedPage) else ""
         else:
             selection = self._select(filters, conditions, include_deleted)
             part = part_of(selection, sort, limit, offset)
             number, items, total = await self._reader.json(
                 part, plan, self.spare, counted=count == "exact"
             )
-            if total is None:
+            if approximate:
+                place = (limit, offset)
+                total, total_is = await self._approximate(selection, number, place, count)
+            elif total is None:
                 total = await self._total(selection, number, part, count)
         counted = b"null" if total is None else b"%d" % total
-        return b'{"items":%b,"total":%b,"limit":%d,"offset":%d}' % (items, counted, limit, offset)
+        said = b',"total_is":"%b"' % total_is.encode() if total_is else b""
+        parts = (items, counted, limit, offset, said)
+        return b'{"items":%b,"total":%b,"limit":%d,"offset":%d%b}' % parts
 
     async def explain(
         self,

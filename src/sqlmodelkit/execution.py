@@ -3,15 +3,16 @@
 Start at `Reader`.
 """
 
+import json
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
-from sqlalchemy import ColumnElement, Select
+from sqlalchemy import ColumnElement, Dialect, Select, func, select
 from sqlmodel import SQLModel
 
-from .columns import cached, row_key
+from .columns import cached, key_of, row_key
 from .keysets import marks
 from .plan import Collection as Children
 from .plan import (
@@ -190,6 +191,42 @@ class Reader:
             return None
         return Marked([tuple(row[1:]) for row in rows], [row[0].encode() for row in rows])
 
+    async def count_up_to(self, selection: Selection, most: int) -> int:
+        """Count the rows, and stop after `most` of them."""
+        key = [getattr(selection.model, name) for name in key_of(selection.model)]
+        part = selection.cut(most)
+        with translating():
+            async with self.unit.wire(compiled=part.key is not None) as wire:
+                rows = await self._fetch(
+                    wire,
+                    part,
+                    (func.count(),),
+                    lambda base: select(func.count()).select_from(
+                        base.with_only_columns(*key).subquery()
+                    ),
+                    "count up to",
+                )
+        return int(rows[0][0])
+
+    async def estimate(self, selection: Selection) -> int | None:
+        """Ask PostgreSQL's planner how many rows there are; None where it cannot be asked."""
+        if self.unit.dialect != "postgresql" or selection.key is None:
+            return None
+        key = [getattr(selection.model, name) for name in key_of(selection.model)]
+        with translating():
+            async with self.unit.wire() as wire:
+                if not wire.compiled:
+                    return None
+                compiled = self.statements.get(
+                    (wire.dialect, "estimate", selection.key),
+                    lambda: _explained(
+                        selection.scope(selection.select().with_only_columns(*key)), wire.dialect
+                    ),
+                )
+                found: Any = (await wire.fetch(compiled, selection.values))[0][0]
+        said = json.loads(found) if isinstance(found, str) else found
+        return int(said[0]["Plan"]["Plan Rows"])
+
     async def value(self, selection: Selection, column: ColumnElement[Any]) -> Any:
         """Read one value in place of the rows; None when no row matches."""
         with translating():
@@ -310,6 +347,11 @@ class Reader:
                 selection.scope(children.select(size)), wire.dialect, children.columns
             ),
         )
+
+
+def _explained(statement: Select[Any], dialect: Dialect) -> Compiled:
+    compiled = compile_statement(statement, dialect, ())
+    return replace(compiled, text=f"EXPLAIN (FORMAT JSON) {compiled.text}", results=())
 
 
 async def _table_rows(

@@ -4,7 +4,7 @@ Start at `Page` and `order_by`.
 """
 
 from collections.abc import Sequence
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import JSON, Column, LargeBinary, UnaryExpression
@@ -12,15 +12,22 @@ from sqlalchemy.orm import QueryableAttribute
 from sqlmodel import SQLModel
 
 from .columns import cached, columns_of, key_of
-from .errors import PageError, SortError
+from .errors import ConfigError, PageError, SortError
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 100
 MAX_OFFSET = 100_000
 MAX_SORTS = 8
 
-Count = Literal["exact", "none"]
-"""How a page is counted: `exact` asks for the number of all matching rows, `none` does not."""
+Count = Literal["exact", "none", "capped", "estimated"]
+"""How a page is counted: `exact` asks for the number of all matching rows, `none` does not,
+`capped` counts up to a bound, `estimated` asks PostgreSQL's planner."""
+
+TotalIs = Literal["exact", "at_least", "estimate"]
+"""What a total is: the number of matching rows, a number that they exceed, or a guess."""
+
+COUNT_CAP = 10_000
+"""The most rows that a capped count counts."""
 
 T = TypeVar("T")
 
@@ -34,6 +41,14 @@ class Page(BaseModel, Generic[T]):
     total: int | None = Field(description="Matching rows in all; null when not counted.")
     limit: int = Field(description="The most rows that this page may have.")
     offset: int = Field(description="Matching rows before this page.")
+
+
+class CountedPage(Page[T], Generic[T]):
+    """A page whose total need not be exact, and says what it is; `capped` and `estimated` answer it."""
+
+    total_is: TotalIs = Field(
+        description="Whether the total is exact, a number that is exceeded, or an estimate."
+    )
 
 
 class CursorPage(BaseModel, Generic[T]):
@@ -132,6 +147,20 @@ def _direction(
     if descending:
         return [*([is_null.desc()] if nulls else []), attribute.desc()]
     return [*([is_null.asc()] if nulls else []), attribute.asc()]
+
+
+def is_approximate(count: str) -> bool:
+    """Tell whether pages counted so need not be exact, and so are `CountedPage`.
+
+    Raises:
+        ConfigError: There is no such way to count.
+    """
+    if count not in get_args(Count):
+        raise ConfigError(
+            f"There is no way to count by {count!r}.",
+            hint=f"Ways are {', '.join(get_args(Count))}.",
+        )
+    return count in ("capped", "estimated")
 
 
 def check_page(limit: int, offset: int, *, max_limit: int = MAX_LIMIT) -> None:

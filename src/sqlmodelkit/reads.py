@@ -14,7 +14,16 @@ from .columns import key_of, key_values
 from .errors import MultipleFound, NotFound, PageError
 from .execution import Reader
 from .filters import MAX_ITEMS, Filter, where
-from .pages import DEFAULT_LIMIT, Count, Page, check_page
+from .pages import (
+    COUNT_CAP,
+    DEFAULT_LIMIT,
+    Count,
+    CountedPage,
+    Page,
+    TotalIs,
+    check_page,
+    is_approximate,
+)
 from .plan import Plan, Spare
 from .selection import Selection
 from .sessions import AsyncSession
@@ -38,11 +47,13 @@ class Reads(Generic[ModelT]):
 
     Attributes:
         model: The table model.
+        count_cap: The most rows that a capped count counts.
         spare: Whose time is spared where the database can print JSON itself: that of `both`
             together, or rather of the `application` or of the `database`.
     """
 
     model: ClassVar[type[Any]]
+    count_cap: ClassVar[int] = COUNT_CAP
     spare: ClassVar[Spare] = "both"
     _plans: ClassVar[dict[type[BaseModel], Plan[Any]]] = {}
     _statements: ClassVar[Latest[Compiled]] = Latest()
@@ -266,7 +277,8 @@ class Reads(Generic[ModelT]):
             sort: Field names, `-` before those that descend: `"-price,name"`.
             limit: The most rows, 1 to 1,000.
             offset: Rows to skip.
-            count: `"exact"` also asks how many match, `"none"` does not.
+            count: `"exact"` also asks how many match, `"none"` does not; with `"capped"` and
+                `"estimated"` the page is a `CountedPage`, which says what its total is.
             load: Relations to load when there is no `into`.
             include_deleted: Show soft-deleted rows too.
             conditions: Conditions by keyword.
@@ -278,7 +290,14 @@ class Reads(Generic[ModelT]):
         """
         selection = self._select(filters, conditions, include_deleted)
         part = part_of(selection, sort, limit, offset)
+        approximate = is_approximate(count)
         items = [result for _, result in await self._read(part, load, into)]
+        if approximate:
+            place = (limit, offset)
+            guess, total_is = await self._approximate(selection, len(items), place, count)
+            return CountedPage[Any].model_construct(
+                items=items, total=guess, limit=limit, offset=offset, total_is=total_is
+            )
         total = await self._total(selection, len(items), part, count)
         return Page[Any].model_construct(items=items, total=total, limit=limit, offset=offset)
 
@@ -322,6 +341,22 @@ class Reads(Generic[ModelT]):
             # A page that is not full ends at the last row: that is the number.
             return offset + number
         return int(await self._reader.value(selection, func.count()))
+
+    async def _approximate(
+        self, selection: Selection, number: int, part: tuple[int, int], count: Count
+    ) -> tuple[int, TotalIs]:
+        """Count as `capped` or `estimated` do: a total, and what it is."""
+        limit, offset = part
+        if number < limit and (number or offset == 0):
+            return offset + number, "exact"
+        if count == "estimated":
+            guess = await self._reader.estimate(selection)
+            if guess is not None:
+                return max(guess, offset + number), "estimate"
+        counted = await self._reader.count_up_to(selection, self.count_cap + 1)
+        if counted > self.count_cap:
+            return max(self.count_cap, offset + number), "at_least"
+        return counted, "exact"
 
     def _select(
         self, filters: Sequence[Filter], conditions: dict[str, Any], include_deleted: bool

@@ -13,7 +13,15 @@ from pydantic import BaseModel, ConfigDict
 from sqlmodelkit import errors as err
 from sqlmodelkit.columns import bounds, columns_of, key_of, value_type
 from sqlmodelkit.models import SoftDelete
-from sqlmodelkit.pages import DEFAULT_LIMIT, MAX_LIMIT, Count, CursorPage, Page
+from sqlmodelkit.pages import (
+    DEFAULT_LIMIT,
+    MAX_LIMIT,
+    Count,
+    CountedPage,
+    CursorPage,
+    Page,
+    is_approximate,
+)
 from sqlmodelkit.service import ServiceBase
 
 from .deps import service
@@ -57,7 +65,8 @@ def crud_router(  # noqa: PLR0913 - options of a declaration, all by name
         tags: The tags in OpenAPI; left out, the model's name.
         default_limit: Rows of a page when the client names no limit.
         max_limit: The most rows of a page.
-        count: Whether pages say how many rows match.
+        count: Whether pages say how many rows match; `capped` and `estimated` answer
+            `CountedPage`.
         pages: How the list is paged: `offset` answers `Page`, `cursor` answers `CursorPage`.
 
     Raises:
@@ -157,10 +166,11 @@ class _Builder:
 
     def add_list(self, parameters: ListParameters, count: Count) -> None:
         public: Any = self.public
+        page: Any = CountedPage if is_approximate(count) else Page
 
         @self.router.get(
             "",
-            response_model=Page[public],
+            response_model=page[public],
             openapi_extra={"parameters": parameters.openapi()},
             **self._options("List", err.BadRequest, write=False),
         )

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import tracemalloc
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -288,3 +289,22 @@ async def test_rows_that_stay_are_walked_once_each(
     assert await disturbing > 10
     assert len(seen) == len(set(seen))
     assert set() == stays - set(seen)
+
+
+@pytest.mark.slow
+async def test_an_export_takes_constant_memory(stones: Database) -> None:
+    """20,000 rows in any sort, and less than 20 MiB more at any time."""
+    for _ in range(4):
+        await add(stones, [{"tenant": 0, "weight": n % 7} for n in range(5000)])
+    number = 0
+    async with reading(stones) as unit:
+        lines = StoneService(unit).stream_json(sort="-weight", into=StoneOut)
+        await anext(lines)
+        tracemalloc.start()
+        async for part in lines:
+            number += part.count(b"\n")
+            assert 0 == stones.pool_status()["in_use"]
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert 20_010 - 500 == number
+    assert peak < 20 * 2**20

@@ -35,6 +35,7 @@ from examples.patterns import (
     window_functions,
 )
 from examples.shop import models
+from examples.shop.auth import EVERYBODY
 from examples.shop.models import (
     Address,
     Category,
@@ -49,8 +50,8 @@ from examples.shop.models import (
     Tag,
 )
 from examples.shop.services import ProductService
-from sqlmodelkit import Conflict, Database
-from sqlmodelkit.fastapi import install
+from sqlmodelkit import Conflict, Database, Scope
+from sqlmodelkit.fastapi import install, scoped_by
 
 ROOT = Path(__file__).parents[2]
 PATTERNS = sorted((ROOT / "examples" / "patterns").glob("[a-z]*.py"))
@@ -80,7 +81,7 @@ async def shop(database: Database) -> Shop:
     """Three levels of categories, four products, three customers, two orders and some reviews."""
     async with database.engine.begin() as connection:
         await connection.run_sync(SQLModel.metadata.create_all, tables=TABLES)
-    async with database.transaction() as session:
+    async with database.transaction(scope=EVERYBODY) as session:
         tools = Category(name="Tools", slug="tools")
         session.add(tools)
         await session.flush()
@@ -150,9 +151,14 @@ async def shop(database: Database) -> Shop:
     )
 
 
+async def everybody() -> Scope:
+    """Let every request see the rows of all customers."""
+    return EVERYBODY
+
+
 async def test_dependency_injection(shop: Shop) -> None:
     """A customer with addresses, or 404."""
-    app = FastAPI()
+    app = FastAPI(dependencies=[scoped_by(everybody)])
     install(app, shop.db)
     app.include_router(dependency_injection.router)
     transport = httpx2.ASGITransport(app=app)
@@ -166,28 +172,29 @@ async def test_dependency_injection(shop: Shop) -> None:
 async def test_outside_requests(shop: Shop) -> None:
     """Retired is stored."""
     assert ["Awl"] == await outside_requests.retire_cheaper_than(shop.db, Decimal(10))
-    async with shop.db.session() as session:
+    async with shop.db.session(scope=EVERYBODY) as session:
         search = dynamic_filters.search(session, status=ProductStatus.RETIRED)
         assert ["Awl"] == await search
 
 
 async def test_savepoints(shop: Shop) -> None:
     """Good ones stay, before and after the bad one."""
-    async with shop.db.transaction() as session:
+    async with shop.db.transaction(scope=EVERYBODY) as session:
         assert ["a"] == await savepoints.add_tags(session, ["a", "b", "a", "c"])
-    async with shop.db.transaction() as session:
+    async with shop.db.transaction(scope=EVERYBODY) as session:
         assert ["b", "c"] == await savepoints.add_tags(session, ["b", "c", "d"])
 
 
 async def test_many_rows(shop: Shop) -> None:
     """How many there were; deleted products keep their price."""
-    async with shop.db.transaction() as session:
+    async with shop.db.transaction(scope=EVERYBODY) as session:
         added = await many_rows.add_tags(session, ["x", "y"])
         assert ["x", "y"] == [tag.name for tag in added]
+        assert ["x"] == await many_rows.import_tags(session, ["w", "x", "z"])
         await soft_delete.take_off(session, shop.products["awl"])
         assert 2 == await many_rows.raise_prices(session, shop.tools, Decimal(2))
         assert 1 == await many_rows.remove_bad_reviews(session, 2)
-    async with shop.db.session() as session:
+    async with shop.db.session(scope=EVERYBODY) as session:
         page = await pages.product_page(session, 1)
         assert ["Axe", "Saw", "Maul 100%"] == page["products"]
         assert [("Saw", 4.5)] == await aggregates.best_rated(session, 9)
@@ -195,7 +202,7 @@ async def test_many_rows(shop: Shop) -> None:
 
 async def test_eager_loading(shop: Shop) -> None:
     """Two levels of rows, and the shape of the answer."""
-    async with shop.db.transaction() as session:
+    async with shop.db.transaction(scope=EVERYBODY) as session:
         assert Decimal(70) == await eager_loading.recount(session, shop.order)
         assert ["Axe", "Saw"] == await eager_loading.product_names(session, shop.order)
         shown = await eager_loading.show(session, shop.order)
@@ -207,7 +214,7 @@ async def test_eager_loading(shop: Shop) -> None:
 
 async def test_aggregates(shop: Shop) -> None:
     """Groups of nothing too; the best first."""
-    async with shop.db.session() as session:
+    async with shop.db.session(scope=EVERYBODY) as session:
         counts = await aggregates.products_per_category(session)
         assert [("Tools", 3), ("Hammers", 1), ("Books", 0), ("Sledges", 0)] == counts
         least = await aggregates.products_per_category(session, least=2)
@@ -222,14 +229,14 @@ async def test_streaming(shop: Shop) -> None:
     printed = b"".join([part async for part in streaming.json_lines(shop.db)])
     names = {json.loads(line)["name"] for line in printed.splitlines()}
     assert {"Saw", "Axe", "Awl", "Maul 100%"} == names
-    async with shop.db.session() as session:
+    async with shop.db.session(scope=EVERYBODY) as session:
         assert Decimal(75) == await streaming.turnover(session)
 
 
 async def test_soft_delete(shop: Shop) -> None:
     """Out of sight, there on request, and back."""
     key = shop.products["awl"]
-    async with shop.db.transaction() as session:
+    async with shop.db.transaction(scope=EVERYBODY) as session:
         assert await soft_delete.take_off(session, key)
         assert not await soft_delete.take_off(session, key)
         assert ["Axe", "Maul 100%", "Saw"] == await soft_delete.names(session)
@@ -240,7 +247,7 @@ async def test_soft_delete(shop: Shop) -> None:
 
 async def test_rows_to_dicts(shop: Shop) -> None:
     """Ready for JSON, and only the fields that were named."""
-    async with shop.db.session() as session:
+    async with shop.db.session(scope=EVERYBODY) as session:
         found = await rows_to_dicts.records(session)
     assert ["Ann", "Bob", "Cid"] == [record["name"] for record in json.loads(json.dumps(found))]
     assert {"id", "name", "created_at"} == set(found[0])
@@ -248,7 +255,7 @@ async def test_rows_to_dicts(shop: Shop) -> None:
 
 async def test_pages(shop: Shop) -> None:
     """The last one is not full; past it there is none, and the total stays."""
-    async with shop.db.session() as session:
+    async with shop.db.session(scope=EVERYBODY) as session:
         first = await pages.product_page(session, 1, size=3)
         last = await pages.product_page(session, 2, size=3)
         past = await pages.product_page(session, 3, size=3)
@@ -259,7 +266,7 @@ async def test_pages(shop: Shop) -> None:
 
 async def test_dynamic_filters(shop: Shop) -> None:
     """Each alone and all together; a percent sign is a percent sign."""
-    async with shop.db.transaction() as session:
+    async with shop.db.transaction(scope=EVERYBODY) as session:
         assert 4 == len(await dynamic_filters.search(session))
         assert ["Maul 100%"] == await dynamic_filters.search(session, text="%")
         tools = await dynamic_filters.search(session, text="a", category="tools")
@@ -275,7 +282,7 @@ async def test_dynamic_filters(shop: Shop) -> None:
 
 async def test_joins(shop: Shop) -> None:
     """Inner, outer with a condition, and two rows in one."""
-    async with shop.db.session() as session:
+    async with shop.db.session(scope=EVERYBODY) as session:
         sold = await joins.sold(session)
         assert [("Ann", "Axe", 1), ("Ann", "Saw", 1), ("Bob", "Awl", 1)] == sold
         paid = await joins.customers_with_paid_orders(session)
@@ -287,7 +294,7 @@ async def test_joins(shop: Shop) -> None:
 
 async def test_subqueries(shop: Shop) -> None:
     """Nobody twice."""
-    async with shop.db.session() as session:
+    async with shop.db.session(scope=EVERYBODY) as session:
         assert await subqueries.exists(session, "saw")
         assert not await subqueries.exists(session, "pen")
         assert ["Ann"] == await subqueries.buyers(session, at_least=Decimal(10))
@@ -299,7 +306,7 @@ async def test_subqueries(shop: Shop) -> None:
 
 async def test_common_table_expressions(shop: Shop) -> None:
     """All levels, and no other branch."""
-    async with shop.db.session() as session:
+    async with shop.db.session(scope=EVERYBODY) as session:
         below = await common_table_expressions.below(session, "tools")
         assert ["Hammers", "Sledges", "Tools"] == below
         assert ["Books"] == await common_table_expressions.below(session, "books")
@@ -307,7 +314,7 @@ async def test_common_table_expressions(shop: Shop) -> None:
 
 async def test_window_functions(shop: Shop) -> None:
     """The first of each group, shared ranks, and sums up to each row."""
-    async with shop.db.session() as session:
+    async with shop.db.session(scope=EVERYBODY) as session:
         best = await window_functions.dearest_per_category(session, 2)
         assert ["Axe", "Saw", "Maul 100%"] == [name for _, name in best]
         ranks = await window_functions.ranks(session)
@@ -318,10 +325,10 @@ async def test_window_functions(shop: Shop) -> None:
 
 async def test_json_values(shop: Shop) -> None:
     """Found by what was stored, and by what it was changed to."""
-    async with shop.db.transaction() as session:
+    async with shop.db.transaction(scope=EVERYBODY) as session:
         assert ["Maul 100%", "Saw"] == await json_values.in_colour(session, "red")
         await json_values.paint(session, shop.products["saw"], "blue")
-    async with shop.db.session() as session:
+    async with shop.db.session(scope=EVERYBODY) as session:
         assert ["Axe", "Saw"] == await json_values.in_colour(session, "blue")
 
 
@@ -329,13 +336,13 @@ async def test_row_locks(shop: Shop) -> None:
     """Moves in both directions at once: nothing is lost, and nobody waits for ever."""
 
     async def move(source: str, target: str) -> None:
-        async with shop.db.transaction() as session:
+        async with shop.db.transaction(scope=EVERYBODY) as session:
             keys = shop.products[source], shop.products[target]
             await row_locks.move_stock(session, *keys, 1)
 
     pairs = [("saw", "axe"), ("axe", "saw"), ("saw", "awl")] * 4
     await asyncio.gather(*(move(*pair) for pair in pairs))
-    async with shop.db.transaction() as session:
+    async with shop.db.transaction(scope=EVERYBODY) as session:
         stocks = {row.sku: row.stock for row in await ProductService(session).all()}
         assert {"saw": 6, "axe": 10, "awl": 14, "maul": 10} == stocks
         with pytest.raises(Conflict):

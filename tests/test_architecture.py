@@ -14,11 +14,11 @@ from statistics import mean
 import pytest
 
 RINGS = (
-    ("errors", "events"),
+    ("callers", "errors", "events"),
     ("columns", "cursors", "drivers", "models", "settings", "statements"),
     ("engines", "filters", "keysets", "nesting", "pages", "scopes", "sheets"),
     ("connections", "plan", "sessions"),
-    ("selection", "wires"),
+    ("selection", "transactions", "wires"),
     ("units",),
     ("bulk", "database", "execution", "explaining", "versions", "writes"),
     ("batches", "reads"),

@@ -130,6 +130,9 @@ async def kill_connections(database: Database) -> None:
                     "WHERE datname = current_database() AND pid <> pg_backend_pid()"
                 )
             )
+            gone = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            while (await connection.scalar(text(gone))) != 1:
+                await connection.rollback()
         elif is_mariadb(database):
             numbers = await connection.execute(
                 text(

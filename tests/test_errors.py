@@ -8,6 +8,7 @@ from sqlmodelkit import errors
 from sqlmodelkit.errors import (
     BadRequest,
     CheckViolation,
+    CommitUnknown,
     ConfigError,
     Conflict,
     ConnectionLost,
@@ -15,6 +16,7 @@ from sqlmodelkit.errors import (
     ForeignKeyViolation,
     InvalidValue,
     LoadingError,
+    Locked,
     MultipleFound,
     NotFound,
     NotLoaded,
@@ -34,7 +36,14 @@ TREE: dict[type[SQLModelKitError], set[type[SQLModelKitError]]] = {
     SQLModelKitError: {ConfigError, BadRequest, NotFound, Conflict, Unavailable, LoadingError},
     BadRequest: {FilterError, SortError, PageError, InvalidValue, CheckViolation},
     Conflict: {UniqueViolation, ForeignKeyViolation, StaleVersion, MultipleFound},
-    Unavailable: {ConnectionLost, PoolTimeout, SerializationFailure, QueryTimeout},
+    Unavailable: {
+        CommitUnknown,
+        ConnectionLost,
+        Locked,
+        PoolTimeout,
+        QueryTimeout,
+        SerializationFailure,
+    },
     LoadingError: {NotLoaded, TooManyQueries},
 }
 EVERY = sorted(

@@ -5,6 +5,7 @@ from .database import Database, ServerInfo
 from .errors import (
     BadRequest,
     CheckViolation,
+    CommitUnknown,
     ConfigError,
     Conflict,
     ConnectionLost,
@@ -13,6 +14,7 @@ from .errors import (
     ForeignKeyViolation,
     InvalidValue,
     LoadingError,
+    Locked,
     MultipleFound,
     NotFound,
     NotLoaded,
@@ -36,11 +38,14 @@ from .scopes import Scope
 from .service import ServiceBase
 from .sessions import AsyncSession
 from .settings import DatabaseSettings
+from .transactions import Retry, advisory_lock
+from .units import UnitOfWork
 
 __all__ = [
     "AsyncSession",
     "BadRequest",
     "CheckViolation",
+    "CommitUnknown",
     "ConfigError",
     "Conflict",
     "ConnectionLost",
@@ -56,6 +61,7 @@ __all__ = [
     "InvalidValue",
     "Limit",
     "LoadingError",
+    "Locked",
     "MultipleFound",
     "NotFound",
     "NotLoaded",
@@ -65,6 +71,7 @@ __all__ = [
     "PoolTimeout",
     "QueryEvent",
     "QueryTimeout",
+    "Retry",
     "RowResult",
     "SQLModelKitError",
     "Scope",
@@ -80,7 +87,9 @@ __all__ = [
     "UUIDKey",
     "Unavailable",
     "UniqueViolation",
+    "UnitOfWork",
     "Version",
+    "advisory_lock",
     "all_of",
     "any_of",
     "not_",

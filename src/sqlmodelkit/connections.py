@@ -15,12 +15,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import PoolProxiedConnection, PoolResetState
 from sqlalchemy.util import await_only, greenlet_spawn
 
-from .drivers import is_read_only
-from .engines import EngineOptions
+from .drivers import is_read_only, is_write_refused
+from .engines import IMMEDIATE, RELEASE, EngineOptions
 from .errors import ConfigError, ConnectionLost, InvalidValue, QueryTimeout, SQLModelKitError
 
-IMMEDIATE = "sqlmodelkit_immediate"
-"""Execution option of an engine whose transactions take SQLite's write lock as they begin."""
+ISOLATION = "sqlmodelkit_isolation"
+"""Execution option of an engine whose transactions ask for a level of isolation as they begin."""
+
+READ_ONLY = "sqlmodelkit_read_only"
+"""Execution option of an engine whose transactions write nothing."""
 
 LIVENESS = "sqlmodelkit_liveness"
 """Execution option of an engine: what is known of its connections, a `Liveness`."""
@@ -211,7 +214,13 @@ def _drop(connecting: asyncio.Future[Any]) -> None:
 
 def _failed(context: ExceptionContext) -> None:
     original = context.original_exception
-    if is_read_only(original):
+    connection = context.connection
+    if connection is not None and connection.get_execution_options().get(READ_ONLY):
+        if is_write_refused(original):
+            raise ConfigError(
+                "A unit of work that only reads would write.", hint="Leave out read_only=True."
+            ) from original
+    elif is_read_only(original):
         # The primary has become a standby: every pooled connection leads to the wrong server.
         context.is_disconnect = True
     if isinstance(original, TimeoutError):
@@ -234,13 +243,26 @@ def refusal(error: BaseException) -> SQLModelKitError | None:
 
 
 def _begin(connection: Connection) -> None:
-    immediate = connection.get_execution_options().get(IMMEDIATE)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+    options = connection.get_execution_options()
+    if options.get(IMMEDIATE):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        return
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN")
+        return
+    if isolation := options.get(ISOLATION):
+        # Without a word between SET and TRANSACTION it holds for the next one, and no further.
+        connection.exec_driver_sql(f"SET TRANSACTION ISOLATION LEVEL {isolation}")
+    connection.exec_driver_sql("START TRANSACTION READ ONLY" if options.get(READ_ONLY) else "BEGIN")
 
 
 def _reset(connection: Any, record: Any, state: PoolResetState) -> None:
     """Roll back what was left open, and only that: a rollback after each commit is a round trip."""
     if record.info.pop(_CLEAN, False) or not state.asyncio_safe:
+        return
+    release = record.info.pop(RELEASE, None)
+    if release:
+        await_only(whole(greenlet_spawn(_release, connection, release)))
         return
     if state.transaction_was_reset:
         # SQLite keeps a transaction open whose COMMIT it refused; SQLAlchemy takes it for ended.
@@ -251,6 +273,15 @@ def _reset(connection: Any, record: Any, state: PoolResetState) -> None:
         left = status() if callable(status) else True
     if left:
         await_only(whole(greenlet_spawn(connection.rollback)))
+
+
+def _release(connection: Any, statements: list[str]) -> None:
+    connection.rollback()
+    cursor = connection.cursor()
+    for statement in statements:
+        cursor.execute(statement)
+    cursor.close()
+    connection.rollback()
 
 
 async def whole(ending: Coroutine[Any, Any, None]) -> None:

@@ -5,23 +5,27 @@ Start at `Database`. It composes `engines` (options), `sessions` and `drivers` (
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import AsyncAdaptedQueuePool, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import SQLModel
 
-from .connections import IMMEDIATE, create_engine
-from .engines import engine_options
+from .connections import create_engine, whole
+from .engines import IMMEDIATE, engine_options
 from .errors import ConfigError
 from .events import Hook, listen
 from .scopes import Scope
 from .sessions import AsyncSession, translating
 from .settings import DatabaseSettings
+from .transactions import Isolation, Retry, again, character, lasting_lock
 from .units import UnitOfWork
+
+T = TypeVar("T")
+ONCE_MORE = Retry()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,10 @@ class Database:
             one = self._options.arguments | {"pool_size": 1, "max_overflow": 0}
             writer = create_engine(replace(self._options, arguments=one))
             self.engine = writer.execution_options(**{IMMEDIATE: True})
-        for hook in hooks:
+        self._hooks = tuple(hooks)
+        self._only_reading: AsyncEngine | None = None
+        self._variants: dict[object, AsyncEngine] = {}
+        for hook in self._hooks:
             for engine in self._engines():
                 listen(engine.sync_engine, hook)
 
@@ -89,7 +96,12 @@ class Database:
 
     @asynccontextmanager
     async def transaction(
-        self, *, immediate: bool = True, scope: Scope | Mapping[str, Any] | None = None
+        self,
+        *,
+        immediate: bool = True,
+        isolation: Isolation | None = None,
+        read_only: bool = False,
+        scope: Scope | Mapping[str, Any] | None = None,
     ) -> AsyncIterator[AsyncSession]:
         """Open a unit of work: committed when the block ends, rolled back when it raises.
 
@@ -97,16 +109,89 @@ class Database:
             immediate: On SQLite, take the write lock with the first statement, so that what is
                 read stays true until it is written. Without it reading blocks nobody, and a write
                 that comes too late is refused as `SerializationFailure`.
+            isolation: How much of other transactions may be seen; left out, what the server is
+                set to. SQLite is always serializable.
+            read_only: Have the database refuse every write.
             scope: What it sees and writes of tables with rules: `{"tenant": tenant_id}`.
 
         Raises:
             SQLModelKitError: A database error left the block, or the commit failed.
-            ConfigError: The database belongs to another event loop.
+            CommitUnknown: The connection was lost before the database answered the commit.
+            ConfigError: The database belongs to another event loop, or a read-only unit of work
+                would write.
         """
-        async with self._open(self.engine if immediate else self._reader, scope) as session:
+        engine = self._engine(immediate=immediate, isolation=isolation, read_only=read_only)
+        async with self._open(engine, scope) as session:
             with translating():
                 yield session
-                await session.commit()
+                await whole(session.commit())
+
+    async def run(
+        self,
+        work: Callable[[AsyncSession], Awaitable[T]],
+        *,
+        retry: Retry = ONCE_MORE,
+        isolation: Isolation | None = None,
+        read_only: bool = False,
+        scope: Scope | Mapping[str, Any] | None = None,
+    ) -> T:
+        """Do a whole unit of work, again if need be, and return what it returns.
+
+        It is done again, in a new session, after `SerializationFailure` only: then nothing of it
+        was stored. After any other error, `CommitUnknown` above all, it is not.
+
+        ```python
+        async def transfer(session: AsyncSession) -> int: ...
+
+        left = await db.run(transfer, isolation="SERIALIZABLE")
+        ```
+
+        Args:
+            work: Does everything in the session that it is given; what it does elsewhere is done
+                each time.
+            retry: How often, and for how long.
+            isolation: As in `transaction`.
+            read_only: As in `transaction`.
+            scope: As in `transaction`.
+
+        Raises:
+            SerializationFailure: It met others each time.
+            SQLModelKitError: As in `transaction`.
+        """
+        async for attempt in again(retry):
+            with attempt:
+                async with self.transaction(
+                    isolation=isolation, read_only=read_only, scope=scope
+                ) as session:
+                    result = await work(session)
+                return result  # noqa: RET504 - not before the commit
+        raise AssertionError
+
+    @asynccontextmanager
+    async def advisory_lock(
+        self,
+        name: str,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - its end is `Locked`
+    ) -> AsyncIterator[None]:
+        """Hold a lock that is only a name while the block runs, whatever units of work are in it.
+
+        It keeps out whoever asks for the same name on the same database, in any process. It takes
+        one connection. `advisory_lock(session, name)` holds one until the unit of work ends.
+
+        Args:
+            name: The name of the lock.
+            timeout: The most seconds to wait; None waits as long as it takes.
+
+        Raises:
+            Locked: Somebody else had it all the time.
+            ConfigError: A pooler of transactions is between us and the server, which cannot hold
+                a lock without a transaction.
+        """
+        self._enter_loop()
+        with translating():
+            async with lasting_lock(self._reader, self._options, name, timeout):
+                yield
 
     @asynccontextmanager
     async def session(
@@ -212,7 +297,33 @@ class Database:
         }
 
     def _engines(self) -> tuple[AsyncEngine, ...]:
-        return (self.engine,) if self._reader is self.engine else (self.engine, self._reader)
+        engines = (self.engine, self._reader, self._only_reading)
+        return tuple(dict.fromkeys(engine for engine in engines if engine is not None))
+
+    def _engine(
+        self, *, immediate: bool, isolation: Isolation | None, read_only: bool
+    ) -> AsyncEngine:
+        """Return the engine whose transactions are as asked."""
+        options = character(self.engine.dialect.name, isolation, read_only=read_only)
+        if read_only and self._options.single_writer:
+            return self._query_only().execution_options(**options)
+        engine = self.engine if immediate else self._reader
+        if not options:
+            return engine
+        form = (immediate, isolation, read_only)
+        if form not in self._variants:
+            self._variants[form] = engine.execution_options(**options)
+        return self._variants[form]
+
+    def _query_only(self) -> AsyncEngine:
+        # SQLite has no transactions that only read, but connections that do: they are apart, so
+        # that none of them is ever given to somebody who writes.
+        if self._only_reading is None:
+            pragmas = (*self._options.on_connect, "PRAGMA query_only = ON")
+            self._only_reading = create_engine(replace(self._options, on_connect=pragmas))
+            for hook in self._hooks:
+                listen(self._only_reading.sync_engine, hook)
+        return self._only_reading
 
     def _enter_loop(self) -> None:
         loop = asyncio.get_running_loop()
@@ -231,5 +342,8 @@ class Database:
         self, engine: AsyncEngine, scope: Scope | Mapping[str, Any] | None
     ) -> AsyncIterator[AsyncSession]:
         self._enter_loop()
-        async with AsyncSession(engine, expire_on_commit=False, scope=Scope.of(scope)) as session:
+        session = AsyncSession(engine, expire_on_commit=False, scope=Scope.of(scope))
+        try:
             yield session
+        finally:
+            await session.end()

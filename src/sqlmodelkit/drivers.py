@@ -66,6 +66,9 @@ _PRIMARY_RESULT_CODES: dict[int, type[err.SQLModelKitError]] = {
 }
 _STILL_REFERRED = frozenset({1217, 1451})
 _NO_SAVEPOINT = 1305
+# What the drivers say by themselves, without an answer of the server.
+_CLIENT_ERRNOS = range(2000, 3000)
+_CLIENT_SQLSTATES = "08"
 _LONGEST_NAME = 63
 _POOL_HINT = (
     "Pass a session on instead of opening a second one inside it (SQLite has one writer); hold "
@@ -117,6 +120,37 @@ def sqlstate(error: sa.DBAPIError) -> str | None:
 def is_read_only(error: BaseException | None) -> bool:
     """Tell whether the server refused a write because it is, or has become, a standby."""
     return getattr(error, "sqlstate", None) == "25006" or _errno(error) in (1290, 1836)
+
+
+def is_locked(error: sa.DBAPIError) -> bool:
+    """Tell whether a statement that was not to wait met a row that somebody else holds."""
+    return sqlstate(error) == "55P03" or _errno(error.orig) in (1205, 3572)
+
+
+def is_write_refused(error: BaseException | None) -> bool:
+    """Tell whether a write was refused in a transaction that only reads."""
+    code = _result_code(error)
+    return is_read_only(error) or _errno(error) == 1792 or (code is not None and code & 0xFF == 8)
+
+
+def is_unanswered(error: BaseException) -> bool:
+    """Tell whether the database was asked and did not answer, so that it may have done it or not.
+
+    What a server answers is a refusal, and what a driver did not send was not done.
+    """
+    if isinstance(error, (err.ConnectionLost, err.QueryTimeout)):
+        # The driver has given up; a server's own limit comes as an error of the driver.
+        return isinstance(error.__cause__, OSError)
+    if not isinstance(error, sa.DBAPIError):
+        return False
+    errno, state = _errno(error.orig), sqlstate(error)
+    if any(kind.__name__ == "InterfaceError" for kind in type(error.orig).__mro__):
+        return False
+    if errno is not None:
+        return errno in _CLIENT_ERRNOS
+    if state is not None:
+        return state.startswith(_CLIENT_SQLSTATES)
+    return error.connection_invalidated
 
 
 def _late_access() -> err.NotLoaded:

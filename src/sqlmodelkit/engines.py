@@ -15,6 +15,12 @@ from sqlalchemy import URL
 from .cursors import Seal
 from .settings import DatabaseSettings
 
+IMMEDIATE = "sqlmodelkit_immediate"
+"""Execution option of an engine whose transactions take SQLite's write lock as they begin."""
+
+RELEASE = "sqlmodelkit_release"
+"""What a connection's `info` says has to be run before somebody else gets it: a list of texts."""
+
 _MYSQL_STRICT = (
     "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,"
     "NO_ENGINE_SUBSTITUTION"

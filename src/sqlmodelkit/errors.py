@@ -10,7 +10,7 @@ SQLModelKitError(message, *, hint)
 ├─ Conflict               the request is fine, the data disagrees
 │  └─ UniqueViolation · ForeignKeyViolation · StaleVersion · MultipleFound
 ├─ Unavailable            nothing is wrong with the request; trying later may work
-│  └─ ConnectionLost · PoolTimeout · SerializationFailure · QueryTimeout
+│  └─ ConnectionLost · CommitUnknown · PoolTimeout · SerializationFailure · QueryTimeout · Locked
 └─ LoadingError           a relation was not asked for, or too much was
    └─ NotLoaded · TooManyQueries
 ```
@@ -162,6 +162,13 @@ class ConnectionLost(Unavailable):
     """The database cannot be reached."""
 
 
+class CommitUnknown(Unavailable):
+    """The connection was lost during the commit: it may be stored or not.
+
+    The only error after which doing it again may do it twice.
+    """
+
+
 class PoolTimeout(Unavailable):
     """No connection became free in time."""
 
@@ -172,6 +179,10 @@ class SerializationFailure(Unavailable):
 
 class QueryTimeout(Unavailable):
     """A statement took longer than it may."""
+
+
+class Locked(Unavailable):
+    """Somebody else holds the lock."""
 
 
 class LoadingError(SQLModelKitError):

@@ -47,8 +47,8 @@ def listen(engine: Engine, hook: Hook) -> Callable[[], None]:
         conn: Connection, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
     ) -> None:
         started = conn.info.pop(mark, None)
-        if statement.startswith("BEGIN"):
-            # Drivers begin transactions out of our sight; SQLite's is the only one sent by us.
+        if statement.startswith(("BEGIN", "START TRANSACTION", "SET TRANSACTION")):
+            # Some drivers begin transactions out of our sight; what we send is no more to be seen.
             return
         elapsed = 0.0 if started is None else (perf_counter() - started) * 1000
         hook(QueryEvent(statement, elapsed, cursor.rowcount, many))

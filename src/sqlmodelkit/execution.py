@@ -10,9 +10,12 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 from sqlalchemy import ColumnElement, Dialect, Select, func, select
+from sqlalchemy.exc import DBAPIError
 from sqlmodel import SQLModel
 
 from .columns import cached, key_of, row_key
+from .drivers import is_locked
+from .errors import ConfigError, Locked
 from .keysets import marks
 from .plan import Collection as Children
 from .plan import (
@@ -26,7 +29,7 @@ from .plan import (
     row_options,
     source_of,
 )
-from .selection import Selection
+from .selection import Lock, Selection
 from .sessions import AsyncSession, translating
 from .statements import Compiled, Latest, compile_statement
 from .units import UnitOfWork
@@ -76,18 +79,20 @@ class Reader:
         self.statements = statements
 
     async def rows(
-        self, selection: Selection, load: Collection[str], *, lock: bool = False
+        self, selection: Selection, load: Collection[str], *, lock: Lock = False
     ) -> list[tuple[Any, Any]]:
         """Read table rows with exactly the relations named; answer key and row of each."""
         model = selection.model
         statement = selection.select().options(*row_options(model, load))
         if lock:
-            # What was read before the lock was given may have changed since.
-            statement = statement.with_for_update(of=model).execution_options(
-                populate_existing=True
-            )
+            statement = _locking(statement, model, lock)
         with translating():
-            return await _table_rows(self.unit.session, statement, selection)
+            try:
+                return await _table_rows(self.unit.session, statement, selection)
+            except DBAPIError as error:
+                if lock == "nowait" and is_locked(error):
+                    raise _locked(model) from error
+                raise
 
     async def responses(self, selection: Selection, plan: Plan[P]) -> list[tuple[Any, P]]:
         """Read response models; answer key and response of each row."""
@@ -352,6 +357,25 @@ class Reader:
 def _explained(statement: Select[Any], dialect: Dialect) -> Compiled:
     compiled = compile_statement(statement, dialect, ())
     return replace(compiled, text=f"EXPLAIN (FORMAT JSON) {compiled.text}", results=())
+
+
+def _locking(statement: Select[Any], model: type[SQLModel], lock: Lock) -> Select[Any]:
+    if lock not in (True, "nowait", "skip_locked"):
+        raise ConfigError(
+            f"There is no lock {lock!r}.", hint='Say True, "nowait" or "skip_locked".'
+        )
+    locking = statement.with_for_update(
+        of=model, nowait=lock == "nowait", skip_locked=lock == "skip_locked"
+    )
+    # What was read before the lock was given may have changed since.
+    return locking.execution_options(populate_existing=True)
+
+
+def _locked(model: type[SQLModel]) -> Locked:
+    return Locked(
+        f"A row of {model.__name__} is held by somebody else.",
+        hint="Try again later, or leave such rows out with lock='skip_locked'.",
+    )
 
 
 async def _table_rows(

@@ -4,14 +4,14 @@ Start at `Reads`; `answers` adds JSON to it, and `service` the writing verbs.
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any, ClassVar, Generic, TypeVar, overload
+from typing import Any, ClassVar, Generic, Literal, TypeVar, overload
 
 from pydantic import BaseModel
 from sqlalchemy import func, literal_column, tuple_
 from sqlmodel import SQLModel
 
 from .columns import key_of, key_values
-from .errors import MultipleFound, NotFound, PageError
+from .errors import ConfigError, MultipleFound, NotFound, PageError
 from .execution import Reader
 from .filters import MAX_ITEMS, Filter, where
 from .pages import (
@@ -25,7 +25,7 @@ from .pages import (
     is_approximate,
 )
 from .plan import Plan, Spare
-from .selection import Selection
+from .selection import Lock, Selection
 from .sessions import AsyncSession
 from .statements import Compiled, Latest
 from .units import UnitOfWork
@@ -80,7 +80,7 @@ class Reads(Generic[ModelT]):
         key: Any,
         *,
         load: Collection[str] = (),
-        lock: bool = False,
+        lock: bool | Literal["nowait"] = False,
         include_deleted: bool = False,
     ) -> ModelT: ...
     @overload
@@ -91,7 +91,7 @@ class Reads(Generic[ModelT]):
         *,
         into: type[BaseModel] | None = None,
         load: Collection[str] = (),
-        lock: bool = False,
+        lock: Lock = False,
         include_deleted: bool = False,
     ) -> Any:
         """Return the row with this key.
@@ -100,18 +100,22 @@ class Reads(Generic[ModelT]):
             key: The key's value; a tuple for a composite key, in the key's order.
             into: The response model to answer.
             load: Relations to load, `"lines.product"` for the next level.
-            lock: Hold the row against other writers until the unit of work ends. SQLite has no
-                row locks: there the whole unit of work holds the database.
+            lock: Hold the row against other writers until the unit of work ends; `"nowait"` does
+                not wait for somebody who holds it. SQLite has no row locks: there the whole unit
+                of work holds the database.
             include_deleted: Find it even when it is soft-deleted.
 
         Raises:
             NotFound: There is none.
+            Locked: Somebody holds it, and we were not to wait.
         """
         selection = self._select_key(key, include_deleted)
-        if lock:
-            found = await self._reader.rows(selection, load, lock=True)
-        else:
-            found = await self._read(selection, load, into)
+        if lock == "skip_locked":
+            raise ConfigError(
+                "get() cannot skip the only row that it is asked for.",
+                hint='Use find(..., lock="skip_locked"), which answers None.',
+            )
+        found = await self._read(selection, load, into, lock)
         if not found:
             raise self._not_found(key)
         return found[0][1]
@@ -125,6 +129,7 @@ class Reads(Generic[ModelT]):
         self,
         *filters: Filter,
         load: Collection[str] = (),
+        lock: Lock = False,
         include_deleted: bool = False,
         **conditions: Any,
     ) -> ModelT | None: ...
@@ -133,17 +138,27 @@ class Reads(Generic[ModelT]):
         *filters: Filter,
         into: type[BaseModel] | None = None,
         load: Collection[str] = (),
+        lock: Lock = False,
         include_deleted: bool = False,
         **conditions: Any,
     ) -> Any:
         """Return the only row that matches, or None.
 
+        Args:
+            filters: Conditions, joined by AND.
+            into: The response model to answer.
+            load: Relations to load.
+            lock: As in `get`; `"skip_locked"` does not see a row that somebody else holds.
+            include_deleted: See soft-deleted rows too.
+            conditions: Conditions by keyword.
+
         Raises:
             MultipleFound: Several rows match.
+            Locked: Somebody holds the row, and we were not to wait.
             FilterError: A field or operator is unknown, or a value does not fit.
         """
         selection = self._select(filters, conditions, include_deleted).cut(2)
-        found = await self._read(selection, load, into)
+        found = await self._read(selection, load, into, lock)
         if len(found) > 1:
             raise MultipleFound(
                 f"Several rows of {self.model.__name__} match where one was expected.",
@@ -154,7 +169,12 @@ class Reads(Generic[ModelT]):
 
     @overload
     async def get_many(
-        self, keys: Iterable[Any], *, load: Collection[str] = (), include_deleted: bool = False
+        self,
+        keys: Iterable[Any],
+        *,
+        load: Collection[str] = (),
+        lock: bool | Literal["nowait"] = False,
+        include_deleted: bool = False,
     ) -> list[ModelT]: ...
     @overload
     async def get_many(
@@ -166,12 +186,22 @@ class Reads(Generic[ModelT]):
         *,
         into: type[BaseModel] | None = None,
         load: Collection[str] = (),
+        lock: bool | Literal["nowait"] = False,
         include_deleted: bool = False,
     ) -> list[Any]:
         """Return the rows with these keys, in the order asked.
 
+        Args:
+            keys: The keys, as `get` takes one.
+            into: The response model to answer.
+            load: Relations to load.
+            lock: As in `get`. Rows are locked in the order of their keys, whatever the order
+                asked, so that two who lock the same rows do not wait for each other for ever.
+            include_deleted: Find them even when they are soft-deleted.
+
         Raises:
             NotFound: One of them is missing; the error names the missing keys.
+            Locked: Somebody holds one of them, and we were not to wait.
         """
         names = key_of(self.model)
         columns = [getattr(self.model, name) for name in names]
@@ -180,11 +210,14 @@ class Reads(Generic[ModelT]):
         asked: list[Any] = [part[0] for part in parts] if single else list(parts)
         rows: dict[Any, Any] = {}
         distinct = list(dict.fromkeys(asked))
+        if lock:
+            distinct.sort()
         for start in range(0, len(distinct), MAX_ITEMS):
             part = distinct[start : start + MAX_ITEMS]
             matches = where(**{f"{names[0]}__in": part}) if single else tuple_(*columns).in_(part)
             selection = self._select((matches,), {}, include_deleted)
-            rows.update(await self._read(selection, load, into))
+            ordered = selection.ordered(None) if lock else selection
+            rows.update(await self._read(ordered, load, into, lock))
         missing = [key for key in distinct if key not in rows]
         if missing:
             raise self._not_found(missing[0] if len(missing) == 1 else missing)
@@ -207,6 +240,7 @@ class Reads(Generic[ModelT]):
         sort: str | Sequence[str] | None = None,
         limit: int | None = None,
         load: Collection[str] = (),
+        lock: Lock = False,
         include_deleted: bool = False,
         **conditions: Any,
     ) -> list[ModelT]: ...
@@ -217,19 +251,31 @@ class Reads(Generic[ModelT]):
         sort: str | Sequence[str] | None = None,
         limit: int | None = None,
         load: Collection[str] = (),
+        lock: Lock = False,
         include_deleted: bool = False,
         **conditions: Any,
     ) -> list[Any]:
         """Return the rows that match, the first `limit` of them when a limit is given.
+
+        Args:
+            filters: Conditions, joined by AND.
+            into: The response model to answer.
+            sort: Field names, `-` before those that descend.
+            limit: The most rows.
+            load: Relations to load.
+            lock: As in `get`; `"skip_locked"` leaves out the rows that somebody else holds.
+            include_deleted: See soft-deleted rows too.
+            conditions: Conditions by keyword.
 
         Raises:
             PageError: No limit was given and more than 1,000 rows match: a short answer would
                 pass for a whole one.
             FilterError: A field or operator is unknown, or a value does not fit.
             SortError: A field cannot be sorted by.
+            Locked: Somebody holds one of the rows, and we were not to wait.
         """
         selection = self._select(filters, conditions, include_deleted)
-        found = await self._read(whole(selection, sort, limit), load, into)
+        found = await self._read(whole(selection, sort, limit), load, into, lock)
         self._checkwhole(len(found), limit)
         return [result for _, result in found]
 
@@ -380,11 +426,20 @@ class Reads(Generic[ModelT]):
         )
 
     async def _read(
-        self, selection: Selection, load: Collection[str], into: type[BaseModel] | None
+        self,
+        selection: Selection,
+        load: Collection[str],
+        into: type[BaseModel] | None,
+        lock: Lock = False,
     ) -> list[tuple[Any, Any]]:
         """Read a selection; answer key and result of each row."""
         if into is None:
-            return await self._reader.rows(selection, load)
+            return await self._reader.rows(selection, load, lock=lock)
+        if lock:
+            raise ConfigError(
+                "Only table rows can be locked.",
+                hint="Read with lock= and without into=, and answer with get(key, into=...).",
+            )
         return await self._reader.responses(selection, self.plan(into))
 
     @classmethod

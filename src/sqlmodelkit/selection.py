@@ -5,7 +5,7 @@ Start at `Selection`.
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import (
     ColumnElement,
@@ -26,6 +26,9 @@ from .keysets import beyond, marks, place_values, total_order, turned
 from .pages import order_by, sort_fields
 from .scopes import UNSET, Scope
 from .sessions import INCLUDE_DELETED, ONLY_LIVE
+
+Lock = bool | Literal["nowait", "skip_locked"]
+"""Whether to hold rows against other writers, and what to do about those that others hold."""
 
 
 @dataclass(frozen=True, slots=True)

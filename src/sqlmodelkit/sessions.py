@@ -1,20 +1,34 @@
 """The session: nothing is loaded behind your back, what is out of scope is not there. Ring 3.
 
-Start at `AsyncSession`.
+One task at a time uses it, and what waits for its commit runs when the commit is durable. Start at
+`AsyncSession`.
 """
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+import asyncio
+import logging
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from inspect import isawaitable
 from typing import Any
 
 import sqlmodel
 from sqlalchemy import ColumnElement, event, inspect, select, true, tuple_
-from sqlalchemy.orm import ORMExecuteState, with_loader_criteria
+from sqlalchemy.ext.asyncio import AsyncSessionTransaction
+from sqlalchemy.orm import ORMExecuteState, SessionTransaction, with_loader_criteria
 from sqlalchemy.orm.base import PassiveFlag
 from sqlmodel.ext.asyncio.session import AsyncSession as SQLModelAsyncSession
 
-from .drivers import translate
-from .errors import NotFound, NotLoaded
+from .callers import here, waiting_at
+from .drivers import is_unanswered, translate
+from .errors import CommitUnknown, ConfigError, NotFound, NotLoaded
 from .filters import MAX_ITEMS
 from .models import SoftDelete
 from .scopes import (
@@ -30,6 +44,14 @@ from .scopes import (
     scoped_models,
     unkept,
 )
+
+AfterCommit = Callable[[], Awaitable[object] | object]
+"""Called without arguments when a commit is durable; what it returns is awaited if it can be."""
+
+UNKNOWN = "Look whether it is stored before doing it again."
+"""What to do about `CommitUnknown`."""
+
+_LOG = logging.getLogger("sqlmodelkit.transactions")
 
 INCLUDE_DELETED = "include_deleted"
 """Execution option of a statement that shall also see soft-deleted rows."""
@@ -47,11 +69,84 @@ ONLY_LIVE = with_loader_criteria(
 )
 
 
+def _by_one(method: Callable[..., Any]) -> Any:
+    """Let a method of SQLAlchemy's session be used by one task at a time."""
+
+    def used(self: "_Session", *arguments: Any, **options: Any) -> Any:
+        first = self.enter()
+        try:
+            return method(self, *arguments, **options)
+        finally:
+            if first:
+                self.leave()
+
+    return used
+
+
 class _Session(sqlmodel.Session):
     """The synchronous half, where SQLAlchemy's events are."""
 
     asked = 0
     scope = UNSET
+    ended = False
+    user: asyncio.Task[Any] | None = None
+    left: asyncio.Future[None] | None = None
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.waiting: list[tuple[SessionTransaction | None, AfterCommit]] = []
+        self.due: list[AfterCommit] = []
+
+    exec = _by_one(sqlmodel.Session.exec)
+    execute = _by_one(sqlmodel.Session.execute)
+    scalar = _by_one(sqlmodel.Session.scalar)
+    scalars = _by_one(sqlmodel.Session.scalars)
+    connection = _by_one(sqlmodel.Session.connection)
+    rollback = _by_one(sqlmodel.Session.rollback)
+
+    def enter(self) -> bool:
+        """Begin to use the session; answer whether the task was not in the middle of it already.
+
+        Raises:
+            ConfigError: Another task is in the middle of it, or its unit of work has ended.
+        """
+        if self.ended:
+            raise ConfigError(
+                "The session is used after its unit of work has ended.",
+                hint="Open another one with db.transaction() or db.session().",
+            )
+        task = asyncio.current_task()
+        if self.user is None:
+            self.user = task
+            return True
+        if self.user is not task:
+            raise _clash(self.user)
+        return False
+
+    def leave(self) -> None:
+        """End a use of the session."""
+        self.user = None
+        if self.left is not None and not self.left.done():
+            self.left.set_result(None)
+
+    def commit(self) -> None:
+        first = self.enter()
+        sent = False
+        try:
+            # What is refused or lost before the COMMIT is certainly not stored.
+            self.flush()
+            committed = self.get_transaction()
+            sent = True
+            super().commit()
+            self.due += [hook for place, hook in self.waiting if committed in [*_and_outer(place)]]
+        except Exception as error:
+            if sent and is_unanswered(error):
+                raise CommitUnknown(hint=UNKNOWN) from error
+            raise
+        finally:
+            self.waiting.clear()
+            if first:
+                self.leave()
 
     @contextmanager
     def _asking(self) -> Iterator[None]:
@@ -68,11 +163,16 @@ class _Session(sqlmodel.Session):
         self._check_held(instance)
 
     def flush(self, *arguments: Any, **options: Any) -> None:
-        with self._asking():
-            if scoped_models():
-                with self.no_autoflush:
-                    self._keep_in_scope()
-            super().flush(*arguments, **options)
+        first = self.enter()
+        try:
+            with self._asking():
+                if scoped_models():
+                    with self.no_autoflush:
+                        self._keep_in_scope()
+                super().flush(*arguments, **options)
+        finally:
+            if first:
+                self.leave()
 
     def _keep_in_scope(self) -> None:
         """Give new rows what the scope sets, and refuse to write what is out of it."""
@@ -207,15 +307,28 @@ def _refuse_rows(state: ORMExecuteState) -> None:
             raise unkept(mapper.class_.__name__, "a list of rows to update")
 
 
+@event.listens_for(_Session, "after_soft_rollback")
+def _forget(session: Any, undone: SessionTransaction) -> None:
+    session.waiting[:] = [
+        (place, hook) for place, hook in session.waiting if undone not in _and_outer(place)
+    ]
+
+
+def _and_outer(place: SessionTransaction | None) -> Iterator[SessionTransaction]:
+    while place is not None:
+        yield place
+        place = place.parent
+
+
 # A session that does nothing: it shows which listeners all sessions have.
 _ANY_SESSION: Any = _Session()
 _OWN_GUARDS = 1
 _OVERSEERS = (
     "before_flush", "after_flush", "after_flush_postexec", "after_begin", "before_commit",
-    "after_commit", "after_rollback", "after_soft_rollback", "after_transaction_create",
-    "after_transaction_end", "before_attach", "after_attach", "transient_to_pending",
-    "pending_to_persistent",
+    "after_commit", "after_rollback", "after_transaction_create", "after_transaction_end",
+    "before_attach", "after_attach", "transient_to_pending", "pending_to_persistent",
 )  # fmt: skip
+_OWN_ROLLBACK_LISTENERS = 1
 
 
 def overseen(session: "AsyncSession | None") -> bool:
@@ -224,7 +337,12 @@ def overseen(session: "AsyncSession | None") -> bool:
     for listeners in _ANYBODY if session is None else _overseers(session.sync_session):
         if listeners:
             return True
-    return narrowed(session)
+    return narrowed(session) or _hears_of_rollbacks(session)
+
+
+def _hears_of_rollbacks(session: "AsyncSession | None") -> bool:
+    dispatch: Any = (_ANY_SESSION if session is None else session.sync_session).dispatch
+    return len(dispatch.after_soft_rollback) > _OWN_ROLLBACK_LISTENERS
 
 
 def narrowed(session: "AsyncSession | None") -> bool:
@@ -288,7 +406,11 @@ def translating() -> AbstractContextManager[None]:
 
 
 class AsyncSession(SQLModelAsyncSession):
-    """SQLModel's `AsyncSession` that never loads lazily and shows only what is in scope."""
+    """SQLModel's `AsyncSession` that never loads lazily and shows only what is in scope.
+
+    Two tasks that use it at once are refused: a session is one transaction, and what one of them
+    rolls back would be lost for the other.
+    """
 
     sync_session_class = _Session
     sync_session: _Session  # pyright: ignore[reportIncompatibleVariableOverride] - always is one
@@ -342,3 +464,107 @@ class AsyncSession(SQLModelAsyncSession):
         with translating():
             async with self.begin_nested():
                 yield
+
+    def after_commit(self, hook: AfterCommit) -> None:
+        """Call a function when what was done so far is durable.
+
+        Functions are called in the order given, after the COMMIT and with the connection given
+        back, in the task that commits. They are forgotten when their transaction, or the savepoint
+        in which they were given, is rolled back. An exception in one of them is logged and neither
+        keeps the others from running nor makes the commit look failed. A process that dies between
+        the commit and the call never calls it.
+
+        Args:
+            hook: A function without arguments; when it returns something to await, that is awaited.
+        """
+        session = self.sync_session
+        if not session.in_transaction():
+            session.begin()
+        session.waiting.append(
+            (session.get_nested_transaction() or session.get_transaction(), hook)
+        )
+
+    async def commit(self) -> None:
+        """Make durable what was done, and then call what waits for it.
+
+        Raises:
+            CommitUnknown: The connection was lost before the database answered.
+        """
+        await super().commit()
+        session = self.sync_session
+        if session.due:
+            due, session.due = session.due, []
+            for hook in due:
+                await _call(hook)
+
+    def begin(self) -> AsyncSessionTransaction:
+        """Begin a transaction that ends with a block: `async with session.begin():`."""
+        return _Begun(self)
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Keep other tasks from using the session while the block runs.
+
+        Raises:
+            ConfigError: Another task is in the middle of using it.
+        """
+        first = self.sync_session.enter()
+        try:
+            yield
+        finally:
+            if first:
+                self.sync_session.leave()
+
+    async def close(self) -> None:
+        """Roll back what was not committed, and give the connection back."""
+        session = self.sync_session
+        before, session.ended = session.ended, True
+        try:
+            while session.user is not None and session.user is not asyncio.current_task():
+                # A task that was not waited for is still asking: till then the connection is its.
+                session.left = asyncio.get_running_loop().create_future()
+                await session.left
+            await super().close()
+        finally:
+            session.ended = before
+            session.waiting.clear()
+
+    async def end(self) -> None:
+        """Close the session for good: who uses it later is told so."""
+        self.sync_session.ended = True
+        # Leaving it like a block closes it behind a shield: no cancellation cuts it short.
+        await self.__aexit__(None, None, None)
+
+
+class _Begun(AsyncSessionTransaction):
+    """A transaction of `AsyncSession.begin`: committed as by the session, with all that follows."""
+
+    async def commit(self) -> None:
+        await self.session.commit()
+
+    async def __aexit__(self, type_: Any, value: Any, traceback: Any) -> None:  # noqa: PYI036 - as SQLAlchemy's
+        transaction = self.sync_transaction
+        if type_ is None and transaction is not None and transaction.is_active:
+            try:
+                await self.session.commit()
+            except BaseException as error:
+                await super().__aexit__(type(error), error, error.__traceback__)
+                raise
+        await super().__aexit__(type_, value, traceback)
+
+
+async def _call(hook: AfterCommit) -> None:
+    try:
+        result = hook()
+        if isawaitable(result):
+            await result
+    except Exception:  # noqa: BLE001
+        # The commit has been made: an error here must not be taken for its failure.
+        _LOG.exception("A function that was to run after a commit failed: %r", hook)
+
+
+def _clash(first: asyncio.Task[Any]) -> ConfigError:
+    return ConfigError(
+        f"Two tasks use one session at once: {waiting_at(first)}, and {here()}.",
+        hint="Await one after the other, or open a unit of work for each.",
+    )

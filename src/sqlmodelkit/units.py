@@ -12,11 +12,11 @@ from typing import Any, Literal, Self
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from .columns import cached
-from .connections import SEAL
+from .connections import SEAL, whole
 from .cursors import Seal
 from .errors import ConfigError
 from .scopes import UNSET, Scope
-from .sessions import AsyncSession, narrowed, overseen, translating
+from .sessions import AfterCommit, AsyncSession, narrowed, overseen, translating
 from .wires import ConnectionWire, SessionWire, Wire, lone
 
 
@@ -154,8 +154,10 @@ class UnitOfWork:
 
     @asynccontextmanager
     async def _joined(self) -> AsyncIterator[Wire]:
-        await self.session.flush()
-        yield ConnectionWire(await self.session.connection())
+        session = self.session
+        with session.in_use():
+            await session.flush()
+            yield ConnectionWire(await session.connection())
 
     @asynccontextmanager
     async def _watched(self) -> AsyncIterator[Wire]:
@@ -184,6 +186,10 @@ class UnitOfWork:
             ) as session:
                 yield session
 
+    def after_commit(self, hook: AfterCommit) -> None:
+        """Call a function when what was done is durable, as `AsyncSession.after_commit`."""
+        self.session.after_commit(hook)
+
     async def __aenter__(self) -> Self:
         """Begin; nothing is sent before it is needed."""
         return self
@@ -211,15 +217,18 @@ class UnitOfWork:
             await self.close()
 
     async def commit(self) -> None:
-        """Make durable what was done."""
+        """Make durable what was done, even when the task is cancelled meanwhile.
+
+        Raises:
+            CommitUnknown: The connection was lost before the database answered.
+        """
         if self._session is not None:
-            await self._session.commit()
+            await whole(self._session.commit())
 
     async def close(self) -> None:
         """Roll back what was not committed, and give the connection back."""
         if self._session is not None:
-            # Leaving it like a block closes it behind a shield: no cancellation cuts it short.
-            await self._session.__aexit__(None, None, None)
+            await self._session.end()
 
 
 @cached

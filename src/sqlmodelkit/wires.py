@@ -17,9 +17,9 @@ from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.util import greenlet_spawn
 
 from .connections import LIVENESS, Liveness, refusal, whole
-from .drivers import translate
-from .errors import ConnectionLost, QueryTimeout, SQLModelKitError
-from .sessions import AsyncSession
+from .drivers import is_unanswered, translate
+from .errors import CommitUnknown, ConnectionLost, QueryTimeout, SQLModelKitError
+from .sessions import UNKNOWN, AsyncSession
 from .statements import Compiled
 
 Statement = Select[Any] | Insert | Update
@@ -28,6 +28,7 @@ Statement = Select[Any] | Insert | Update
 Rows = Sequence[Sequence[Any]]
 Fetch = Callable[[Any, str, tuple[Any, ...]], Coroutine[Any, Any, Any]]
 
+_UNCLEAR = (ConnectionLost, CommitUnknown, QueryTimeout, sa.DBAPIError)
 _OWN_ERROR_HANDLERS = 1
 _SCHEMAS = "schema_translate_map"
 _LOG = logging.getLogger("sqlalchemy.engine.Engine")
@@ -118,7 +119,7 @@ class DriverWire:
     def __init__(self, engine: AsyncEngine, liveness: Liveness, *, again: bool) -> None:
         self._engine = engine.sync_engine
         self._liveness = liveness
-        self._again = again
+        self._writes = not again
         self._held: PoolProxiedConnection | None = None
         self._run = _FETCHES[engine.dialect.driver]
 
@@ -164,7 +165,7 @@ class DriverWire:
         try:
             return statement.read(await self._send(statement.text, arguments))
         except ConnectionLost:
-            if not self._again:
+            if self._writes:
                 raise
         # Reading twice does no harm, and the next connection has been tested.
         self._held = await self._take()
@@ -178,7 +179,7 @@ class DriverWire:
             rows: Rows = await self._run(held.driver_connection, text, arguments)
         except BaseException as error:
             ours = self._meaning(error, text)
-            if ours is None or isinstance(ours, (ConnectionLost, QueryTimeout, sa.DBAPIError)):
+            if ours is None or isinstance(ours, _UNCLEAR):
                 # Nobody knows in what state it is.
                 self._held = None
                 self._liveness.doubt()
@@ -194,7 +195,8 @@ class DriverWire:
             return None
         ours = refusal(error)
         if ours is not None:
-            return ours
+            silent = self._writes and isinstance(error, OSError)
+            return CommitUnknown(hint=UNKNOWN) if silent else ours
         # The MySQL drivers stumble over their own lost connections with errors of Python's.
         stumbled = isinstance(error, (AttributeError, RuntimeError))
         lost = stumbled or self._liveness.dead(self._held)
@@ -207,6 +209,8 @@ class DriverWire:
             connection_invalidated=lost,
             dialect=self._engine.dialect,
         )
+        if self._writes and is_unanswered(wrapped):
+            return CommitUnknown(hint=UNKNOWN)
         return translate(wrapped) or wrapped
 
 
@@ -279,5 +283,12 @@ def lone(
 
 @asynccontextmanager
 async def _begun(engine: AsyncEngine) -> AsyncIterator[Wire]:
-    async with engine.begin() as connection:
+    async with engine.connect() as connection:
+        transaction = await connection.begin()
         yield ConnectionWire(connection)
+        try:
+            await whole(transaction.commit())
+        except Exception as error:
+            if is_unanswered(error):
+                raise CommitUnknown(hint=UNKNOWN) from error
+            raise

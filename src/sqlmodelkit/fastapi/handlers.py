@@ -54,7 +54,9 @@ async def _answer(request: Request, error: Exception) -> Response:
     status = status_of(ours)
     if ours is None or status is None:
         raise error
-    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if isinstance(ours, err.Unavailable) else {}
+    # Who does again what may have been done already may do it twice.
+    again = isinstance(ours, err.Unavailable) and not isinstance(ours, err.CommitUnknown)
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if again else {}
     return JSONResponse(
         ErrorBody(detail=error_items(ours, request.method)).model_dump(),
         status_code=status,

@@ -38,11 +38,15 @@ def waiting_at(task: asyncio.Task[Any]) -> str:
 
 
 def _running() -> Iterator[FrameType]:
-    """Yield frames, the innermost first, across the greenlets that SQLAlchemy runs in."""
+    """Yield the frames of this task, the innermost first, across SQLAlchemy's greenlets."""
+    task: Any = asyncio.current_task()
+    outermost = None if task is None else _first(task.get_coro(), _FRAMES)
     frame = inspect.currentframe()
     current: Any = greenlet.getcurrent()
     while frame is not None:
         yield frame
+        if frame is outermost:
+            return
         frame = frame.f_back
         if frame is None and current.parent is not None:
             current = current.parent
@@ -65,10 +69,12 @@ def _first(owner: Any, names: Iterable[str]) -> Any:
 
 def _line(frames: Iterable[FrameType]) -> str:
     """Name the innermost line that calls a library of ours; what is inside of it is a driver."""
-    inside = False
+    inside, name = False, "a task that has ended"
     for frame in frames:
         library = frame.f_code.co_filename.startswith(_LIBRARIES)
         if inside and not library:
             return f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_qualname}"
         inside = inside or library
-    return "a line that is not the application's"
+        name = f"a task of {frame.f_code.co_qualname}"
+    # Such as `gather(service.get(1), ...)`: the task itself is the library's.
+    return name

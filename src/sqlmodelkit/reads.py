@@ -110,11 +110,7 @@ class Reads(Generic[ModelT]):
             Locked: Somebody holds it, and we were not to wait.
         """
         selection = self._select_key(key, include_deleted)
-        if lock == "skip_locked":
-            raise ConfigError(
-                "get() cannot skip the only row that it is asked for.",
-                hint='Use find(..., lock="skip_locked"), which answers None.',
-            )
+        _refuse_skipping(lock)
         found = await self._read(selection, load, into, lock)
         if not found:
             raise self._not_found(key)
@@ -209,9 +205,7 @@ class Reads(Generic[ModelT]):
         parts = [tuple(key_values(self.model, key).values()) for key in keys]
         asked: list[Any] = [part[0] for part in parts] if single else list(parts)
         rows: dict[Any, Any] = {}
-        distinct = list(dict.fromkeys(asked))
-        if lock:
-            distinct.sort()
+        distinct = sorted(set(asked)) if lock else list(dict.fromkeys(asked))
         for start in range(0, len(distinct), MAX_ITEMS):
             part = distinct[start : start + MAX_ITEMS]
             matches = where(**{f"{names[0]}__in": part}) if single else tuple_(*columns).in_(part)
@@ -436,10 +430,7 @@ class Reads(Generic[ModelT]):
         if into is None:
             return await self._reader.rows(selection, load, lock=lock)
         if lock:
-            raise ConfigError(
-                "Only table rows can be locked.",
-                hint="Read with lock= and without into=, and answer with get(key, into=...).",
-            )
+            raise _only_rows()
         return await self._reader.responses(selection, self.plan(into))
 
     @classmethod
@@ -482,3 +473,18 @@ def part_of(
     """
     check_page(limit, offset, max_limit=MAX_ROWS)
     return selection.ordered(sort, (limit, offset))
+
+
+def _refuse_skipping(lock: Lock) -> None:
+    if lock == "skip_locked":
+        raise ConfigError(
+            "get() cannot skip the only row that it is asked for.",
+            hint='Use find(..., lock="skip_locked"), which answers None.',
+        )
+
+
+def _only_rows() -> ConfigError:
+    return ConfigError(
+        "Only table rows can be locked.",
+        hint="Read with lock= and without into=, and answer with get(key, into=...).",
+    )

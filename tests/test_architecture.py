@@ -18,11 +18,11 @@ RINGS = (
     ("columns", "cursors", "drivers", "models", "settings", "statements"),
     ("engines", "filters", "keysets", "nesting", "pages", "scopes", "sheets"),
     ("connections", "plan", "sessions"),
-    ("selection", "transactions", "wires"),
+    ("measures", "selection", "transactions", "wires"),
     ("units",),
     ("bulk", "database", "execution", "explaining", "versions", "writes"),
     ("batches", "reads"),
-    ("answers", "changes", "walks"),
+    ("aggregates", "answers", "changes", "walks"),
     ("service",),
     ("fastapi",),
     ("__init__",),  # the public names; the FastAPI edge is imported by its own name

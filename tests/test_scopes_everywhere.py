@@ -18,7 +18,9 @@ from sqlalchemy import select as sql_select
 from sqlmodel import SQLModel, col
 
 from sqlmodelkit import Database, ServiceBase, any_of, not_, where
+from sqlmodelkit.columns import columns_of, key_of, relations_of
 from sqlmodelkit.errors import ForeignKeyViolation, SQLModelKitError
+from sqlmodelkit.pages import sortable
 from tests.firms import (
     EVERYBODY,
     TABLES,
@@ -391,6 +393,45 @@ async def found_many(service: Any, case: Case) -> Any:
     return found
 
 
+async def reckoned(service: Any, case: Case) -> Any:
+    """Reckon over all rows, over those along each relation, and in groups of these."""
+    found = await per_filter("count")(service, case)
+    for condition, value in case.filters.items():
+        found.append(await service.aggregate({"n": "count"}, **{condition: value}))
+    for name, relation in relations_of(case.service.model).items():
+        field = f"{name}__{key_of(relation.mapper.class_)[0]}"
+        found.append(await service.aggregate({"n": "count", "m": f"{field}__count"}))
+        if not relation.uselist:
+            found.append(await service.aggregate({"n": "count"}, by=(field,)))
+    return found
+
+
+def first_field(case: Case) -> str:
+    """Return a field to group by that is no key."""
+    keys = key_of(case.service.model)
+    return next(
+        name
+        for name, column in columns_of(case.service.model).items()
+        if name not in keys and sortable(column)
+    )
+
+
+async def topped(service: Any, case: Case) -> Any:
+    """Ask for the first row of each group, in each way."""
+    by = (first_field(case),)
+    found = [await service.top(1, by=by, into=way) for way in case.ways]
+    found += [await service.top(1, by=by, load=[load]) for load in case.loads]
+    for condition, value in case.filters.items():
+        found.append(await service.top(1, by=by, into=case.ways[0], **{condition: value}))
+    return found
+
+
+async def found_or_none(service: Any, case: Case) -> Any:
+    """Ask for both rows at once, as they may be missing."""
+    found = [await service.find_many(case.keys, into=way) for way in case.ways]
+    return [*found, *[await service.find_many(case.keys, load=[load]) for load in case.loads]]
+
+
 async def streamed(service: Any, case: Case, name: str) -> Any:
     """Stream all, a row at a time."""
     method = getattr(service, name)
@@ -401,6 +442,11 @@ async def streamed(service: Any, case: Case, name: str) -> Any:
 
 
 READS: Mapping[str, tuple[Call, ...]] = {
+    "aggregate": (reckoned,),
+    "distinct": (lambda service, case: service.distinct(first_field(case)),),
+    "existing": (lambda service, case: service.existing(case.keys),),
+    "find_many": (found_or_none,),
+    "top": (topped,),
     "all": (per_way("all"), per_load("all"), per_filter("all")),
     "all_json": (per_way("all_json"),),
     "count": (per_filter("count"),),

@@ -245,6 +245,26 @@ class Reader:
                 )
                 return rows[0][0] if rows else None
 
+    async def table(
+        self,
+        selection: Selection,
+        build: Callable[[Select[Any]], Select[Any]],
+        name: object,
+    ) -> Sequence[Sequence[Any]]:
+        """Read what `build` makes of the selection; `name` tells it from others."""
+
+        def compiled() -> Compiled:
+            statement = selection.scope(build(selection.select()))
+            return compile_statement(statement, wire.dialect, list(statement.selected_columns))
+
+        form = selection.key
+        with translating():
+            async with self.unit.wire(compiled=form is not None) as wire:
+                if form is None or not wire.compiled:
+                    return await self._fetch(wire, selection, (), build, name)
+                known = self.statements.get((wire.dialect, name, form), compiled)
+                return await wire.fetch(known, selection.values)
+
     async def _printed(
         self, selection: Selection, plan: Plan[Any], spare: Spare, *, counted: bool
     ) -> tuple[int, bytes, int | None] | None:

@@ -14,6 +14,7 @@ from sqlalchemy import update as sql_update
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import SQLModel
 
+from .aggregates import Aggregates
 from .answers import Answers
 from .changes import Changes, CreateT, UpdateT
 from .columns import (
@@ -40,6 +41,7 @@ from .writes import Writer
 class ServiceBase(
     Answers[ModelT],
     Walks[ModelT],
+    Aggregates[ModelT],
     Changes[ModelT, CreateT, UpdateT],
     Generic[ModelT, CreateT, UpdateT],
 ):

@@ -164,7 +164,7 @@ REFUSED: list[tuple[str, list[Any]]] = [
     ('{"or": [1]}', ["or", 0]),
     ('{"or": [{}]}', ["or", 0]),
     ('{"not": []}', ["not"]),
-    ('{"or": [{"size": 1}, {"sise": 1}]}', ["or", 1, "sise"]),
+    ('{"or": [{"size": 1}, {"width": 1}]}', ["or", 1, "width"]),
     ('{"or": [{"not": {"size__above": 1}}]}', ["or", 0, "not", "size__above"]),
     ('{"label": "x"}', ["label"]),
     ('{"shelf__id": 1}', ["shelf__id"]),

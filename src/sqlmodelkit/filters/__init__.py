@@ -20,7 +20,7 @@ from .conditions import (
     search,
     where,
 )
-from .operators import ALIASES, OPERATORS, Operator, operators_of
+from .operators import ALIASES, OPERATORS, Operator, canonical_operator, operators_of
 from .paths import MAX_DEPTH, MAX_STEPS, Compared, find
 from .values import MAX_ITEMS, MAX_WILDCARDS
 
@@ -43,6 +43,7 @@ __all__ = [
     "Where",
     "all_of",
     "any_of",
+    "canonical_operator",
     "check_filters",
     "check_key",
     "compile_filters",

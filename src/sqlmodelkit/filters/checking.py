@@ -35,6 +35,19 @@ class Checked:
     values: dict[str, Any]
     parts: tuple["_Part", ...]
 
+    @classmethod
+    def of(
+        cls, key: Hashable, expression: ColumnElement[bool], values: dict[str, Any]
+    ) -> "Checked":
+        """Return an expression as a filter.
+
+        Args:
+            key: What tells its SQL from others; None where nothing does.
+            expression: Its parameters have no values.
+            values: Values by parameter.
+        """
+        return cls(key, values, (_Part(key, expression),))
+
     def expressions(self, *, inline: bool = False) -> list[ColumnElement[bool]]:
         """Return them as SQLAlchemy expressions, to be joined by AND.
 

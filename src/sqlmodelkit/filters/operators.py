@@ -122,3 +122,9 @@ def operators_of(column: Column[Any]) -> tuple[str, ...]:
 def operator_named(name: str) -> Operator | None:
     """Return an operator by its name or another spelling of it."""
     return OPERATORS.get(ALIASES.get(name, name))
+
+
+def canonical_operator(label: str) -> tuple[str, str]:
+    """Divide a label such as `sold__ge` into a name and the usual name of its operator."""
+    name, _, last = label.rpartition("__")
+    return name, ALIASES.get(last, last)

@@ -407,12 +407,12 @@ async def reckoned(service: Any, case: Case) -> Any:
 
 
 def first_field(case: Case) -> str:
-    """Return a field to group by that is no key."""
+    """Return a field to group by that is no key, which would go with the row it refers to."""
     keys = key_of(case.service.model)
     return next(
         name
         for name, column in columns_of(case.service.model).items()
-        if name not in keys and sortable(column)
+        if name not in keys and sortable(column) and not column.foreign_keys
     )
 
 

@@ -245,7 +245,7 @@ class Groups:
             name: joined.measure(measure_of(self.model, label)) for name, label in self.measures
         }
         named = {**dict(zip(self.by, by, strict=True)), **results}
-        statement = base.with_only_columns(
+        statement: Any = base.with_only_columns(
             *[expression.label(f"c{n}") for n, expression in enumerate(named.values())],
             maintain_column_froms=True,
         )
@@ -258,7 +258,8 @@ class Groups:
             down = name.startswith("-")
             order = (null.desc(), expression.desc()) if down else (null.asc(), expression.asc())
             statement = statement.order_by(*order) if self.by else statement
-        return statement.group_by(*by).having(*self._having(results))
+        grouped: Select[Any] = statement.group_by(*by).having(*self._having(results))
+        return grouped
 
     def _having(self, results: Mapping[str, ColumnElement[Any]]) -> list[ColumnElement[bool]]:
         found = []

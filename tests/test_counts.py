@@ -94,10 +94,10 @@ async def test_an_unknown_way_to_count_is_refused(stones: Database) -> None:
     async with reading(stones) as unit:
         calls: list[Any] = [StoneService(unit).page, StoneService(unit).page_json]
         for call in calls:
-            with pytest.raises(ConfigError, match="There is no way to count by 'exat'"):
-                await call(count="exat", into=StoneOut)
+            with pytest.raises(ConfigError, match="There is no way to count by 'precise'"):
+                await call(count="precise", into=StoneOut)
     with pytest.raises(ConfigError, match="There is no way to count"):
-        crud_router(StoneService, operations=["list"], count="exat")  # type: ignore[arg-type]
+        crud_router(StoneService, operations=["list"], count="precise")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

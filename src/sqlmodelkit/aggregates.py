@@ -242,14 +242,14 @@ class Aggregates(Reads[ModelT]):
         """
         given = list(keys)
         asked = self._keys(given)
-        columns = [getattr(self.model, name) for name in key_of(self.model)]
+        columns: Any = [getattr(self.model, name) for name in key_of(self.model)]
         found: set[tuple[Any, ...]] = set()
+
+        def build(base: Any) -> Any:
+            return base.with_only_columns(*columns, maintain_column_froms=True)
+
         for selection in self._by_keys(asked, include_deleted):
-            rows = await self._reader.table(
-                selection,
-                lambda base: base.with_only_columns(*columns, maintain_column_froms=True),
-                "keys",
-            )
+            rows = await self._reader.table(selection, build, "keys")
             found.update(map(tuple, rows))
         return [key for key, parts in zip(given, asked, strict=True) if parts in found]
 

@@ -218,6 +218,7 @@ class Reader:
         if self.unit.dialect != "postgresql" or selection.key is None:
             return None
         key = [getattr(selection.model, name) for name in key_of(selection.model)]
+        matching: Any = selection.select()
         with translating():
             async with self.unit.wire() as wire:
                 if not wire.compiled:
@@ -225,7 +226,7 @@ class Reader:
                 compiled = self.statements.get(
                     (wire.dialect, "estimate", selection.key),
                     lambda: _explained(
-                        selection.scope(selection.select().with_only_columns(*key)), wire.dialect
+                        selection.scope(matching.with_only_columns(*key)), wire.dialect
                     ),
                 )
                 found: Any = (await wire.fetch(compiled, selection.values))[0][0]

@@ -286,8 +286,9 @@ class _Walk:
 def _bound(unit: UnitOfWork, selection: Selection) -> bytes:
     """Return what a cursor is good for: the same rows in the same order, in the same scope."""
     model, filters, limits = selection.model, selection.filters, selection.limits
-    said: tuple[Any, ...] = (filters.key, filters.values)
-    if filters.key is None:
+    form: Any = filters.key
+    said: tuple[Any, ...] = (form, filters.values)
+    if form is None:
         whole = and_(true(), *filters.expressions(inline=True))
         compiled = whole.compile(dialect=unit.engine.dialect)
         said = (str(compiled), compiled.params)

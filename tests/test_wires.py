@@ -150,7 +150,11 @@ async def test_a_read_alone_is_one_statement(world: Database) -> None:
         (1, lambda unit: VolumeService(unit).count(stars=3)),
         (1, lambda unit: VolumeService(unit).exists(stars=3)),
         (1, lambda unit: VolumeService(unit).page_json(into=VolumePublic, limit=5)),
-        (2, lambda unit: VolumeService(unit).page_json(into=VolumePublic, limit=1)),
+        # PostgreSQL, which prints these rows, counts them by the way.
+        (
+            1 if is_postgresql(world) else 2,
+            lambda unit: VolumeService(unit).page_json(into=VolumePublic, limit=1),
+        ),
         (3, lambda unit: VolumeService(unit).all_json(into=VolumeDetail)),
     ]
     for number, work in selects:

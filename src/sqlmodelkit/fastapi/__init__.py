@@ -7,6 +7,7 @@ from .deps import SessionDep, database_of, scoped_by, service
 from .handlers import ErrorBody, ErrorItem
 from .health import Check
 from .install import install
+from .preconditions import PreconditionFailed, PreconditionRequired
 from .responder import Responder, responder
 from .routers import Operation, crud_router
 
@@ -15,6 +16,8 @@ __all__ = [
     "ErrorBody",
     "ErrorItem",
     "Operation",
+    "PreconditionFailed",
+    "PreconditionRequired",
     "Responder",
     "SessionDep",
     "crud_router",

@@ -13,12 +13,16 @@ from starlette.responses import Response
 from sqlmodelkit import errors as err
 from sqlmodelkit.drivers import translate
 
+from .preconditions import HEADER, PreconditionFailed, PreconditionRequired
+
 STATUS: dict[type[err.SQLModelKitError], HTTPStatus] = {
     err.BadRequest: HTTPStatus(422),
     err.NotFound: HTTPStatus.NOT_FOUND,
     err.Conflict: HTTPStatus.CONFLICT,
     err.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     err.QueryTimeout: HTTPStatus.GATEWAY_TIMEOUT,
+    PreconditionFailed: HTTPStatus.PRECONDITION_FAILED,
+    PreconditionRequired: HTTPStatus.PRECONDITION_REQUIRED,
 }
 """The status of each branch; errors of no branch here are the developer's, and stay a 500."""
 
@@ -81,6 +85,8 @@ def error_items(error: err.SQLModelKitError, method: str) -> list[ErrorItem]:
 
 
 def _part(error: err.SQLModelKitError, method: str) -> str:
+    if error.fields == (HEADER,):
+        return "header"
     if isinstance(error, _IN_QUERY):
         return "query"
     if isinstance(error, err.NotFound) and not error.fields:

@@ -1,7 +1,6 @@
 """Answers as bytes: what the plan prints goes out as it is, with its ETag."""
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from hashlib import sha256
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -9,13 +8,14 @@ from fastapi import Depends, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
-from sqlmodelkit.errors import ConfigError
+from sqlmodelkit.errors import ConfigError, StaleVersion
 from sqlmodelkit.filters import Filter
 from sqlmodelkit.pages import DEFAULT_LIMIT, Count
 from sqlmodelkit.service import ServiceBase
 from sqlmodelkit.units import UnitOfWork
 
 from .deps import READING, UnitDep, database_of, scope_of, unit_in
+from .preconditions import IfMatch, failed, is_versioned, tag_of
 
 _IF_NONE_MATCH = b"if-none-match"
 
@@ -42,6 +42,7 @@ class Responder:
         *,
         response: Response,
         last: bool = False,
+        require_if_match: bool = False,
     ) -> None:
         """Prepare answers to a request.
 
@@ -51,12 +52,14 @@ class Responder:
             into: The response model.
             response: FastAPI's, on which dependencies may have set headers and a status.
             last: Whether the answer is all that happens in the unit of work.
+            require_if_match: Whether who changes a row must say which state of it has been read.
         """
         self.request = request
         self.rows = rows
         self.into = into
         self._response = response
         self._last = last
+        self._require_if_match = require_if_match
 
     async def get(self, key: Any) -> Response:
         """Answer the row with this key.
@@ -64,7 +67,8 @@ class Responder:
         Raises:
             NotFound: There is none.
         """
-        return self._read(await self.rows.get_json(key, into=self.into))
+        body = await self.rows.get_json(key, into=self.into)
+        return self._read(body, self._tag(body))
 
     async def all(
         self,
@@ -156,7 +160,7 @@ class Responder:
             NotFound, UniqueViolation: As `ServiceBase.restore`.
         """
         await self.rows.restore(key)
-        return self._send(await self.rows.get_json(key, into=self.into))
+        return self._written(await self.rows.get_json(key, into=self.into))
 
     async def create(self, data: BaseModel) -> Response:
         """Add a row and answer it with 201.
@@ -166,18 +170,76 @@ class Responder:
                 `ServiceBase.create`.
         """
         body = await self.rows.create_json(data, into=self.into, last=self._last)
-        return self._send(body, HTTPStatus.CREATED)
+        return self._written(body, HTTPStatus.CREATED)
 
     async def update(self, key: Any, data: BaseModel) -> Response:
         """Write the fields that were set and answer the row.
 
+        A request with If-Match changes the row only while its ETag is that one.
+
         Raises:
             NotFound, StaleVersion, InvalidValue, UniqueViolation: As `ServiceBase.update`.
+            PreconditionFailed: The row is no longer what If-Match says.
+            PreconditionRequired: There is no If-Match, and there has to be one.
         """
-        return self._send(await self.rows.update_json(key, data, into=self.into, last=self._last))
+        condition = IfMatch.of(self.request, required=self._require_if_match)
+        if condition is None or condition.anything:
+            body = await self.rows.update_json(key, data, into=self.into, last=self._last)
+            return self._written(body)
+        version = await self._hold(condition, key)
+        try:
+            body = await (
+                self.rows.update_json(key, data, into=self.into)
+                if version is None
+                else self.rows.update_json(
+                    key, data, into=self.into, last=self._last, version=version
+                )
+            )
+        except StaleVersion as error:
+            raise failed(self.rows) from error
+        return self._written(body)
 
-    def _read(self, body: bytes) -> Response:
-        tag = f'"{sha256(body).hexdigest()[:32]}"'
+    async def delete(self, key: Any) -> Response:
+        """Remove a row and answer 204.
+
+        A request with If-Match removes the row only while its ETag is that one.
+
+        Raises:
+            NotFound, StaleVersion, ForeignKeyViolation: As `ServiceBase.delete`.
+            PreconditionFailed, PreconditionRequired: As `update`.
+        """
+        condition = IfMatch.of(self.request, required=self._require_if_match)
+        if condition is None or condition.anything:
+            await self.rows.delete(key)
+        else:
+            version = await self._hold(condition, key)
+            try:
+                await (
+                    self.rows.delete(key)
+                    if version is None
+                    else self.rows.delete(key, version=version)
+                )
+            except StaleVersion as error:
+                raise failed(self.rows) from error
+        status = self._response.status_code or HTTPStatus.NO_CONTENT
+        return self._merged(Response(status_code=status))
+
+    async def _hold(self, condition: IfMatch, key: Any) -> int | None:
+        """See that the row is what the client has read, or answer the version that it must have."""
+        versioned = is_versioned(type(self.rows), self.into)
+        version = condition.version() if versioned else None
+        if version is None:
+            await condition.hold(self.rows, key, self.into, versioned=versioned)
+        return version
+
+    def _tag(self, body: bytes) -> str:
+        return tag_of(body, versioned=is_versioned(type(self.rows), self.into))
+
+    def _written(self, body: bytes, status_code: int = HTTPStatus.OK) -> Response:
+        return self._send(body, status_code, {"etag": self._tag(body)})
+
+    def _read(self, body: bytes, tag: str | None = None) -> Response:
+        tag = tag or tag_of(body)
         asked = [value for name, value in self.request.scope["headers"] if name == _IF_NONE_MATCH]
         if asked and _matches(asked, tag):
             return self._merged(Response(None, HTTPStatus.NOT_MODIFIED, {"etag": tag}))
@@ -221,6 +283,7 @@ def responder(
     into: type[BaseModel] | None = None,
     *,
     single: bool = False,
+    require_if_match: bool = False,
 ) -> Any:
     """Return a dependency that answers requests by a service, in the bytes of its plan.
 
@@ -237,6 +300,8 @@ def responder(
         into: The response model; left out, the service's `public`.
         single: Say True where the endpoint is one call of the responder: what it writes is then
             made durable by its own statement where that is possible, without a transaction.
+        require_if_match: Refuse to change a row for who does not say by If-Match which state of
+            it has been read.
 
     Raises:
         ConfigError: The models do not fit together, or no response model is known.
@@ -249,14 +314,22 @@ def responder(
             hint="Pass the model to answer with, or set `public`.",
         )
     service_class.plan(shown)
-    return Depends(_provider(service_class, shown, single=single), scope="function")
+    provide = _provider(service_class, shown, single=single, require_if_match=require_if_match)
+    return Depends(provide, scope="function")
 
 
 def _provider(
-    service_class: type[S], into: type[BaseModel], *, single: bool
+    service_class: type[S], into: type[BaseModel], *, single: bool, require_if_match: bool
 ) -> Callable[[Request, Response, UnitOfWork], Coroutine[Any, Any, Responder]]:
     async def provide(request: Request, response: Response, unit: UnitDep) -> Responder:
-        return Responder(request, service_class(unit), into, response=response, last=single)
+        return Responder(
+            request,
+            service_class(unit),
+            into,
+            response=response,
+            last=single,
+            require_if_match=require_if_match,
+        )
 
     return provide
 
@@ -274,11 +347,14 @@ class Answering:
         response: Response,
         service_class: type[AnyService],
         into: type[BaseModel],
+        *,
+        require_if_match: bool = False,
     ) -> None:
         self._request = request
         self._response = response
         self._service_class = service_class
         self._into = into
+        self._require_if_match = require_if_match
         self._own: Any = None
 
     async def __aenter__(self) -> Responder:
@@ -294,6 +370,7 @@ class Answering:
             self._into,
             response=self._response,
             last=self._own is not None,
+            require_if_match=self._require_if_match,
         )
 
     async def __aexit__(self, *error: object) -> bool | None:

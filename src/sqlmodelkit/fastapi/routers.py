@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from types import GenericAlias, new_class
 from typing import Annotated, Any, Literal, get_args
@@ -26,6 +27,7 @@ from sqlmodelkit.service import ServiceBase
 
 from .deps import service
 from .handlers import error_responses
+from .preconditions import HEADER, PreconditionFailed, PreconditionRequired
 from .queries import ListParameters, Pages
 from .responder import Answering
 
@@ -49,6 +51,7 @@ def crud_router(  # noqa: PLR0913 - options of a declaration, all by name
     max_limit: int = MAX_LIMIT,
     count: Count = "exact",
     pages: Pages = "offset",
+    require_if_match: bool = False,
 ) -> APIRouter:
     """Return a router with the endpoints of a service.
 
@@ -68,6 +71,8 @@ def crud_router(  # noqa: PLR0913 - options of a declaration, all by name
         count: Whether pages say how many rows match; `capped` and `estimated` answer
             `CountedPage`.
         pages: How the list is paged: `offset` answers `Page`, `cursor` answers `CursorPage`.
+        require_if_match: Refuse to change or remove a row for who does not say by If-Match which
+            state of it has been read (428).
 
     Raises:
         ConfigError: The service's models do not fit, or nobody said who may write.
@@ -75,7 +80,8 @@ def crud_router(  # noqa: PLR0913 - options of a declaration, all by name
     service_class.check()
     _check_declaration(service_class, operations, guarded=bool(auth) or public, pages=pages)
     router = APIRouter(tags=list(tags) if tags else [service_class.model.__name__])
-    builder = _Builder(router, service_class, list(auth), list(read_auth))
+    guards = _Guards(list(auth), list(read_auth), require_if_match)
+    builder = _Builder(router, service_class, guards)
     if "list" in operations:
         parameters = ListParameters(
             service_class, default_limit=default_limit, max_limit=max_limit, pages=pages
@@ -132,6 +138,32 @@ def _check_declaration(
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Guards:
+    """What a request must show before it is served."""
+
+    auth: list[DependsParam]
+    read_auth: list[DependsParam]
+    require_if_match: bool
+
+    @property
+    def if_match(self) -> dict[str, Any]:
+        """Describe the header If-Match as OpenAPI does."""
+        return {
+            "name": HEADER,
+            "in": "header",
+            "required": self.require_if_match,
+            "schema": {"type": "string"},
+            "description": "The ETag of what was read: the row is changed only while it is that.",
+        }
+
+    @property
+    def refusals(self) -> tuple[type[err.SQLModelKitError], ...]:
+        """Return how a change is refused that is for another state, or for none in particular."""
+        needed = (PreconditionRequired,) if self.require_if_match else ()
+        return (PreconditionFailed, *needed)
+
+
 class _Builder:
     """Adds endpoints to a router, one method for each operation."""
 
@@ -139,13 +171,11 @@ class _Builder:
         self,
         router: APIRouter,
         service_class: type[ServiceBase[Any, Any, Any]],
-        auth: list[DependsParam],
-        read_auth: list[DependsParam],
+        guards: _Guards,
     ) -> None:
         self.router = router
         self.service_class = service_class
-        self.auth = auth
-        self.read_auth = read_auth
+        self.guards = guards
         self.public = service_class.public
         self.noun = service_class.model.__name__
         names = key_of(service_class.model)
@@ -160,7 +190,7 @@ class _Builder:
         return {
             "name": f"{verb.lower().replace(' ', '_')}_{self.noun.lower()}",
             "summary": f"{verb} {self.noun}",
-            "dependencies": self.auth if write else self.read_auth,
+            "dependencies": self.guards.auth if write else self.guards.read_auth,
             "responses": error_responses((*kinds, err.Unavailable, err.QueryTimeout)),
         }
 
@@ -248,18 +278,25 @@ class _Builder:
         self.router.patch(
             self.key_path,
             response_model=self.public,
-            **self._options("Update", err.NotFound, err.Conflict, write=True),
+            openapi_extra={"parameters": [self.guards.if_match]},
+            **self._options(
+                "Update", err.NotFound, err.Conflict, *self.guards.refusals, write=True
+            ),
         )(self._keyed(update_row))
 
     def add_delete(self) -> None:
         @self.router.delete(
             self.key_path,
             status_code=HTTPStatus.NO_CONTENT,
-            **self._options("Delete", err.NotFound, err.Conflict, write=True),
+            openapi_extra={"parameters": [self.guards.if_match]},
+            **self._options(
+                "Delete", err.NotFound, err.Conflict, *self.guards.refusals, write=True
+            ),
         )
         @self._keyed
-        async def delete_row(key: Any, rows: Any = self.rows) -> None:
-            await rows.delete(key)
+        async def delete_row(request: Request, response: Response, key: Any) -> Response:
+            async with self._answering(request, response) as answer:
+                return await answer.delete(key)
 
     def add_restore(self) -> None:
         @self.router.post(
@@ -273,7 +310,13 @@ class _Builder:
                 return await answer.restore(key)
 
     def _answering(self, request: Request, response: Response) -> Answering:
-        return Answering(request, response, self.service_class, self.public)
+        return Answering(
+            request,
+            response,
+            self.service_class,
+            self.public,
+            require_if_match=self.guards.require_if_match,
+        )
 
     def _keyed(self, endpoint: Callable[..., Any]) -> Callable[..., Any]:
         """Return the endpoint with the parts of the key as parameters, in place of `key`."""

@@ -51,7 +51,7 @@ class Depot(SQLModel):
     metadata = MetaData()
 
 
-class Part(IntKey, Timestamps, SoftDelete, Version, Depot, table=True):
+class Screw(IntKey, Timestamps, SoftDelete, Version, Depot, table=True):
     """Two unique keys, and a column of every kind that has a default."""
 
     __tablename__ = "ch_part"  # pyright: ignore[reportAssignmentType]
@@ -82,7 +82,7 @@ class PartUpdate(SQLModel):
     facts: dict[str, Any] | None = None
 
 
-class PartService(ServiceBase[Part, PartIn, PartUpdate]):
+class PartService(ServiceBase[Screw, PartIn, PartUpdate]):
     """Parts."""
 
 
@@ -100,7 +100,7 @@ async def titles(world: Database) -> list[str]:
         return [row.title for row in await VolumeService(session).all(sort="id")]
 
 
-async def part_with(world: Database, code: str) -> Part:
+async def part_with(world: Database, code: str) -> Screw:
     """Return a part as the next unit of work sees it."""
     async with world.session() as session:
         part = await PartService(session).find(code=code, include_deleted=True)

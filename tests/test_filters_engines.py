@@ -67,10 +67,10 @@ class Box(IntKey, table=True):
     facts: Any = Field(default=None, sa_type=JSON)
     shelf_id: int | None = Field(default=None, foreign_key="f_shelf.id")
     shelf: Shelf | None = Relationship(back_populates="boxes")
-    items: list["Item"] = Relationship(back_populates="box")
+    items: list["Parcel"] = Relationship(back_populates="box")
 
 
-class Item(IntKey, table=True):
+class Parcel(IntKey, table=True):
     """What is in a box."""
 
     __tablename__ = "f_item"  # pyright: ignore[reportAssignmentType]
@@ -125,7 +125,9 @@ BOXES = [
     for number in range(1, 43)
 ]
 ITEMS = [
-    Item(id=number, name="abc"[number % 3], weight=[None, 1, 5][number % 3], box_id=number % 9 + 1)
+    Parcel(
+        id=number, name="abc"[number % 3], weight=[None, 1, 5][number % 3], box_id=number % 9 + 1
+    )
     for number in range(1, 31)
 ]
 

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from sqlmodelkit import Database, DatabaseSettings
-from sqlmodelkit.errors import ConfigError, ConnectionLost, NotFound
+from sqlmodelkit.errors import CommitUnknown, ConfigError, ConnectionLost, NotFound
 from tests.own_servers import PostgreSQL
 from tests.world import (
     Genre,
@@ -202,13 +202,14 @@ async def test_a_stopped_server_is_connection_lost_and_comes_back(
 
 @pytest.mark.db
 @pytest.mark.slow
-async def test_a_server_that_stops_in_the_middle_is_connection_lost(
+async def test_what_a_server_that_stops_in_the_middle_had_is_not_stored(
     own_postgresql: PostgreSQL,
 ) -> None:
-    """The unit of work that was open fails, at the latest when it commits."""
+    """The unit of work that was open fails, at the latest when it commits: then nobody knows."""
     world = await create_world(Database(own_postgresql.url))
     try:
-        with pytest.raises(ConnectionLost):  # noqa: PT012 - leaving the inner block raises
+        # Whether the driver has noticed the end before COMMIT is sent is a matter of luck.
+        with pytest.raises((ConnectionLost, CommitUnknown)):  # noqa: PT012 - leaving it raises
             async with world.transaction() as session:
                 session.add(Genre(name="Lost"))
                 await session.flush()

@@ -12,6 +12,7 @@ from sqlmodelkit.errors import (
     ConfigError,
     Conflict,
     ConnectionLost,
+    CursorError,
     FilterError,
     ForeignKeyViolation,
     InvalidValue,
@@ -34,7 +35,7 @@ from sqlmodelkit.errors import (
 
 TREE: dict[type[SQLModelKitError], set[type[SQLModelKitError]]] = {
     SQLModelKitError: {ConfigError, BadRequest, NotFound, Conflict, Unavailable, LoadingError},
-    BadRequest: {FilterError, SortError, PageError, InvalidValue, CheckViolation},
+    BadRequest: {FilterError, SortError, PageError, CursorError, InvalidValue, CheckViolation},
     Conflict: {UniqueViolation, ForeignKeyViolation, StaleVersion, MultipleFound},
     Unavailable: {
         CommitUnknown,

@@ -253,18 +253,9 @@ class Reader:
         name: object,
     ) -> Sequence[Sequence[Any]]:
         """Read what `build` makes of the selection; `name` tells it from others."""
-
-        def compiled() -> Compiled:
-            statement = selection.scope(build(selection.select()))
-            return compile_statement(statement, wire.dialect, list(statement.selected_columns))
-
-        form = selection.key
         with translating():
-            async with self.unit.wire(compiled=form is not None) as wire:
-                if form is None or not wire.compiled:
-                    return await self._fetch(wire, selection, (), build, name)
-                known = self.statements.get((wire.dialect, name, form), compiled)
-                return await wire.fetch(known, selection.values)
+            async with self.unit.wire(compiled=selection.key is not None) as wire:
+                return await self._fetch(wire, selection, None, build, name)
 
     async def _printed(
         self, selection: Selection, plan: Plan[Any], spare: Spare, *, counted: bool
@@ -329,22 +320,28 @@ class Reader:
         self,
         wire: Wire,
         selection: Selection,
-        columns: Sequence[Any],
+        columns: Sequence[Any] | None,
         build: Callable[[Select[Any]], Select[Any]],
         name: object,
     ) -> Sequence[Sequence[Any]]:
-        """Run what `build` makes of the selection; its form is compiled once, where it can be."""
+        """Run what `build` makes of the selection; its form is compiled once, where it can be.
+
+        Without `columns`, they are taken from the statement.
+        """
+
+        def statement() -> Select[Any]:
+            return selection.scope(build(selection.select()))
+
+        def compiled() -> Compiled:
+            made = statement()
+            shown = list(made.selected_columns) if columns is None else columns
+            return compile_statement(made, wire.dialect, shown)
+
         form = selection.key
         if form is None or not wire.compiled:
-            statement = selection.scope(build(selection.select()))
-            return await wire.fetch(statement, selection.values)
-        compiled = self.statements.get(
-            (wire.dialect, name, form),
-            lambda: compile_statement(
-                selection.scope(build(selection.select())), wire.dialect, columns
-            ),
-        )
-        return await wire.fetch(compiled, selection.values)
+            return await wire.fetch(statement(), selection.values)
+        known = self.statements.get((wire.dialect, name, form), compiled)
+        return await wire.fetch(known, selection.values)
 
     async def _fill(
         self, wire: Wire, selection: Selection, children: Children, lists: dict[Any, Any]

@@ -81,7 +81,9 @@ def check_nested(model: type[SQLModel], values: Mapping[str, Any]) -> None:
         ConfigError, InvalidValue: As `columns.check`.
     """
     inner = children(model, values)
-    check(model, {name: value for name, value in values.items() if name not in inner})
+    if inner:
+        values = {name: value for name, value in values.items() if name not in inner}
+    check(model, values)
     for name, rows in inner.items():
         for row in rows:
             check_nested(relations_of(model)[name].mapper.class_, row)

@@ -1,4 +1,4 @@
-"""The command line: `python -m sqlmodelkit explain app.heroes:HeroService`. Ring 12."""
+"""The command line: `python -m sqlmodelkit explain app.heroes:HeroService`. Ring 13."""
 
 import argparse
 import asyncio

@@ -101,8 +101,10 @@ async def _run_pytest(block: Block) -> None:
     for line in block.text.splitlines():
         name, *arguments = line.split()
         if name == "pytest":
+            # Pages use the plugin of anyio; the other one would warn that it is not set up.
+            options = ["-q", "-W", "error", "-p", "no:asyncio"]
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "pytest", "-q", "-W", "error", *arguments, stdout=PIPE
+                sys.executable, "-m", "pytest", *options, *arguments, stdout=PIPE
             )
             output, _ = await process.communicate()
             assert process.returncode == 0, output.decode()

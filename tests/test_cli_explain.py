@@ -1,11 +1,12 @@
 """The command line shows how a response is read."""
 
 import asyncio
+import json
 
 import pytest
 
 from sqlmodelkit import Database
-from sqlmodelkit.__main__ import main
+from sqlmodelkit.cli import main
 from tests.world import add_volume, add_writer, create_world
 
 VOLUMES = "tests.world:VolumeService"
@@ -75,11 +76,19 @@ def test_what_cannot_be_found_is_said(
     assert (1, "", True) == (status, said, complained.startswith(complaint))
 
 
+def test_programs_are_told_in_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """What the text says, in fields."""
+    status, said, _ = run(capsys, VOLUMES, DETAIL, "--json")
+    told = json.loads(said)
+    assert (0, "VolumeDetail", "Volume") == (status, told["response"], told["model"])
+    assert ("rows", 3, []) == (told["path"], told["statements"], told["reasons"])
+    assert told["text"].startswith("VolumeDetail from Volume: 3 statement(s)")
+
+
 def test_an_unknown_option_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     """It is not taken for a filter."""
-    with pytest.raises(SystemExit):
-        run(capsys, VOLUMES, "--datbase")
-    assert "unrecognized arguments: --datbase" in capsys.readouterr().err
+    status, said, complained = run(capsys, VOLUMES, "--datbase")
+    assert (2, "", True) == (status, said, "No such option: --datbase" in complained)
 
 
 def test_a_service_without_a_response_model_needs_one(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,54 @@
+"""How commands talk: text or JSON on stdout, colours on a terminal only, errors on stderr.
+
+Start at `show`. `NO_COLOR` is kept by rich itself.
+"""
+
+import json
+import sys
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console, RenderableType
+
+from sqlmodelkit import SQLModelKitError
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+"""The option that every command has which tells something."""
+
+
+def examples(*lines: str) -> str:
+    """Return the end of a command's help: calls as a person would write them."""
+    # The control character keeps the lines as they are.
+    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
+
+
+def show(text: RenderableType, *, data: Any, as_json: bool) -> None:
+    """Print what a command found.
+
+    Args:
+        text: For people: a text, or something of rich's such as a table.
+        data: For programs.
+        as_json: Whether a program asked.
+    """
+    if as_json:
+        sys.stdout.write(json.dumps(data, indent=2, default=str) + "\n")
+    elif isinstance(text, str):
+        sys.stdout.write(text + "\n")
+    else:
+        console().print(text)
+
+
+def console() -> Console:
+    """Return rich's console on stdout: colours on a terminal, plain lines elsewhere."""
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def complain(error: SQLModelKitError) -> None:
+    """Say on stderr what failed, and what to do about it."""
+    if sys.stderr.isatty():
+        screen = Console(stderr=True, highlight=False)
+        screen.print(error.message, style="bold red", markup=False)
+        if error.hint:
+            screen.print(error.hint, markup=False)
+    else:
+        sys.stderr.write(f"{error}\n")

@@ -1,0 +1,127 @@
+"""The command line: how commands are found, what they print, and how they end."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sqlmodelkit.cli import main
+
+COMMAND = [sys.executable, "-m", "sqlmodelkit"]
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """Run a command; answer its status, what it says and what it complains about."""
+    status = main(arguments)
+    said = capsys.readouterr()
+    return status, said.out, said.err
+
+
+def on_terminal(*arguments: str, **environment: str) -> str:
+    """Run a command whose output goes to a terminal, and answer what the terminal gets."""
+    ours, theirs = pty.openpty()
+    try:
+        process = subprocess.Popen(
+            [*COMMAND, *arguments],
+            stdout=theirs,
+            stderr=theirs,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "TERM": "xterm", "COLUMNS": "100", **environment},
+        )
+        os.close(theirs)
+        said = b""
+        while True:
+            try:
+                part = os.read(ours, 65536)
+            except OSError:  # how Linux says that the other side is closed
+                break
+            if not part:
+                break
+            said += part
+        process.wait(timeout=30)
+    finally:
+        os.close(ours)
+    return said.decode()
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["db", "--help"], ["explain", "--help"]])
+def test_help_tells_what_there_is(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """In plain lines where nobody looks at it on a terminal."""
+    status, said, complained = run(capsys, *arguments)
+    assert (0, "") == (status, complained)
+    assert said.startswith("Usage: sqlmodelkit")
+    assert said.isascii()
+
+
+def test_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    """Line by line, as one would type them."""
+    _, said, _ = run(capsys, "explain", "--help")
+    assert "  Examples:\n    sqlmodelkit explain app.heroes:HeroService\n" in said
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """As everywhere, by --version."""
+    assert (0, "sqlmodelkit 0.1.0\n", "") == run(capsys, "--version")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["explan"], "No such command 'explan'. Did you mean 'explain'?"),
+        (["db", "ping", "--urll", "x"], "No such option: --urll"),
+        (["explain"], "Missing argument"),
+    ],
+)
+def test_a_mistake_in_the_call_ends_with_2(
+    arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """So that a script can tell it from a failure."""
+    status, said, complained = run(capsys, *arguments)
+    assert (2, "", True) == (status, said, complaint in complained)
+
+
+def test_a_terminal_gets_colours() -> None:
+    """Frames and colours in help, the error in red."""
+    assert "\x1b[" in on_terminal("--help")
+    assert "\x1b[1;31m" in on_terminal("explain", "nowhere")
+
+
+def test_no_colour_is_kept() -> None:
+    """A person who set NO_COLOR gets none."""
+    assert "\x1b[3" not in on_terminal("--help", NO_COLOR="1")
+    assert "\x1b[1;31m" not in on_terminal("explain", "nowhere", NO_COLOR="1")
+
+
+@pytest.mark.db
+def test_ping_says_who_answers(database_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The server and its version, at an address without its password."""
+    status, said, _ = run(capsys, "db", "ping", "--url", database_url)
+    assert (0, True) == (status, " answers at " in said)
+    status, said, _ = run(capsys, "db", "ping", "--url", database_url, "--json")
+    told = json.loads(said)
+    assert {"dialect", "version", "url", "milliseconds"} == set(told)
+
+
+def test_ping_says_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    """On stderr, with what to do, and the status is 1."""
+    status, said, complained = run(capsys, "db", "ping", "--url", "oracle://x")
+    assert (1, "", True) == (status, said, "asks for the driver 'oracle'" in complained)
+    status, said, complained = run(capsys, "db", "ping", "--url", "postgresql://127.0.0.1:1/x")
+    assert (1, "", True) == (status, said, complained != "")
+
+
+def test_ping_takes_the_database_of_the_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its `.env` counts, and a relative path is one below its root, also further down."""
+    (tmp_path / "pyproject.toml").write_text("")
+    (tmp_path / ".env").write_text("DATABASE_URL=sqlite:///./hero.db\n")
+    (tmp_path / "deeper").mkdir()
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    monkeypatch.chdir(tmp_path / "deeper")
+    status, said, _ = run(capsys, "db", "ping")
+    assert (0, True) == (status, said.endswith(f"sqlite+aiosqlite:///{tmp_path}/hero.db\n"))

@@ -43,8 +43,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import SQLModel
 
+from .cancellation import whole
 from .columns import columns_of, key_of, mapper_of
-from .connections import LIVENESS, whole
+from .connections import LIVENESS
 from .errors import UNFIT, UniqueViolation
 from .models import SoftDelete, Version
 from .sessions import AsyncSession

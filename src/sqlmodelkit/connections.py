@@ -5,16 +5,18 @@ Start at `create_engine`.
 
 import asyncio
 import sqlite3
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from time import monotonic
 from typing import Any
 
 from sqlalchemy import Connection, Dialect, Engine, ExceptionContext, event
-from sqlalchemy.exc import InvalidatePoolError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.exc import InvalidatePoolError, MissingGreenlet
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import PoolProxiedConnection, PoolResetState
 from sqlalchemy.util import await_only, greenlet_spawn
 
+from .cancellation import whole
 from .drivers import is_read_only, is_write_refused
 from .engines import IMMEDIATE, RELEASE, EngineOptions
 from .errors import ConfigError, ConnectionLost, InvalidValue, QueryTimeout, SQLModelKitError
@@ -158,8 +160,9 @@ def create_engine(options: EngineOptions) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "connect")
     def connected(connection: Any, record: Any) -> None:
-        connection.run_async(lambda driver: _prepare(driver, options))
+        connection.run_async(lambda driver: whole(_prepare(driver, options), late=True))
 
+    _close_whole(engine.dialect)
     liveness.bind(engine.dialect)
     event.listen(engine.sync_engine, "checkout", liveness.check)
     event.listen(engine.sync_engine, "checkin", liveness.returned)
@@ -176,6 +179,27 @@ def _extra(options: EngineOptions) -> str:
     if options.url.get_driver_name() == "aiomysql":
         return "aiomysql"
     return "postgres" if options.url.get_backend_name() == "postgresql" else "mysql"
+
+
+def _close_whole(dialect: Dialect) -> None:
+    """Have connections closed before a cancellation goes on, which would cut their goodbye short.
+
+    Half a goodbye is written to the log as an error, and leaves a task that nobody waits for. There
+    is no event in place of which a connection is closed; these two methods of a dialect are public.
+    """
+    terminate = dialect.do_terminate
+
+    def close(connection: Any) -> None:
+        async def end() -> None:
+            await whole(greenlet_spawn(terminate, connection), late=True)
+
+        try:
+            await_only(end())
+        except MissingGreenlet:
+            # The garbage collector closes it, and cannot wait.
+            terminate(connection)
+
+    dialect.do_close = dialect.do_terminate = close  # type: ignore[assignment]
 
 
 def _connect(dialect: Dialect, record: Any, arguments: Any, options: Any) -> Any:
@@ -262,7 +286,7 @@ def _reset(connection: Any, record: Any, state: PoolResetState) -> None:
         return
     release = record.info.pop(RELEASE, None)
     if release:
-        await_only(whole(greenlet_spawn(_release, connection, release)))
+        await_only(whole(greenlet_spawn(_release, connection, release), late=True))
         return
     if state.transaction_was_reset:
         # SQLite keeps a transaction open whose COMMIT it refused; SQLAlchemy takes it for ended.
@@ -272,7 +296,7 @@ def _reset(connection: Any, record: Any, state: PoolResetState) -> None:
         status = getattr(connection.driver_connection, "get_transaction_status", None)
         left = status() if callable(status) else True
     if left:
-        await_only(whole(greenlet_spawn(connection.rollback)))
+        await_only(whole(greenlet_spawn(connection.rollback), late=True))
 
 
 def _release(connection: Any, statements: list[str]) -> None:
@@ -284,17 +308,14 @@ def _release(connection: Any, statements: list[str]) -> None:
     connection.rollback()
 
 
-async def whole(ending: Coroutine[Any, Any, None]) -> None:
-    """Finish what must not be cut in the middle; a cancellation meanwhile comes right after."""
-    work = asyncio.ensure_future(ending)
+@asynccontextmanager
+async def borrowed(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Take a connection for a block, and give it back before a cancellation goes on."""
+    connection = await engine.connect()
     try:
-        await asyncio.shield(work)
-    except asyncio.CancelledError:
-        await work
-        task = asyncio.current_task()
-        if task is not None:
-            task.uncancel()
-            task.cancel()
+        yield connection
+    finally:
+        await whole(connection.close())
 
 
 async def _prepare(driver: Any, options: EngineOptions) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import AsyncAdaptedQueuePool, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import SQLModel
 
-from .connections import create_engine, whole
+from .connections import create_engine
 from .engines import IMMEDIATE, engine_options
 from .errors import ConfigError
 from .events import Hook, listen
@@ -124,7 +124,7 @@ class Database:
         async with self._open(engine, scope) as session:
             with translating():
                 yield session
-                await whole(session.commit())
+                await session.commit()
 
     async def run(
         self,

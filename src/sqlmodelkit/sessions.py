@@ -27,6 +27,7 @@ from sqlalchemy.orm.base import PassiveFlag
 from sqlmodel.ext.asyncio.session import AsyncSession as SQLModelAsyncSession
 
 from .callers import here, waiting_at
+from .cancellation import whole
 from .drivers import is_unanswered, translate
 from .errors import CommitUnknown, ConfigError, NotFound, NotLoaded
 from .filters import MAX_ITEMS
@@ -487,15 +488,24 @@ class AsyncSession(SQLModelAsyncSession):
     async def commit(self) -> None:
         """Make durable what was done, and then call what waits for it.
 
+        A task that is cancelled meanwhile ends when all of it is done.
+
         Raises:
             CommitUnknown: The connection was lost before the database answered.
         """
+        await whole(self._commit())
+
+    async def _commit(self) -> None:
         await super().commit()
         session = self.sync_session
         if session.due:
             due, session.due = session.due, []
             for hook in due:
                 await _call(hook)
+
+    async def rollback(self) -> None:
+        """Undo what was not committed, and give the connection back."""
+        await whole(super().rollback())
 
     def begin(self) -> AsyncSessionTransaction:
         """Begin a transaction that ends with a block: `async with session.begin():`."""
@@ -531,9 +541,13 @@ class AsyncSession(SQLModelAsyncSession):
 
     async def end(self) -> None:
         """Close the session for good: who uses it later is told so."""
-        self.sync_session.ended = True
-        # Leaving it like a block closes it behind a shield: no cancellation cuts it short.
-        await self.__aexit__(None, None, None)
+        session = self.sync_session
+        session.ended = True
+        if session.in_transaction() or session.user is not None:
+            await whole(self.close())
+        else:
+            # There is nothing to wait for.
+            await self.close()
 
 
 class _Begun(AsyncSessionTransaction):

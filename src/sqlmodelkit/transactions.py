@@ -16,7 +16,7 @@ from typing import Any, Literal, cast, get_args
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from .connections import ISOLATION, READ_ONLY
+from .connections import ISOLATION, READ_ONLY, borrowed
 from .engines import IMMEDIATE, RELEASE, EngineOptions
 from .errors import ConfigError, Locked, SerializationFailure
 from .sessions import AsyncSession, translating
@@ -138,7 +138,7 @@ async def lasting_lock(
             "A pooler of transactions cannot hold an advisory lock without a transaction.",
             hint="Use advisory_lock(session, name) in a unit of work.",
         )
-    async with engine.connect() as connection:
+    async with borrowed(engine) as connection:
         # It is given back with the connection.
         await _patiently(lambda: _try_lock(connection, name, lasting=True), name, seconds)
         await connection.commit()

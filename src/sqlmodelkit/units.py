@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from .columns import cached
-from .connections import SEAL, whole
+from .connections import SEAL
 from .cursors import Seal
 from .errors import ConfigError
 from .scopes import UNSET, Scope
@@ -223,7 +223,7 @@ class UnitOfWork:
             CommitUnknown: The connection was lost before the database answered.
         """
         if self._session is not None:
-            await whole(self._session.commit())
+            await self._session.commit()
 
     async def close(self) -> None:
         """Roll back what was not committed, and give the connection back."""

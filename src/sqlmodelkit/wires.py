@@ -16,7 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.util import greenlet_spawn
 
-from .connections import LIVENESS, Liveness, refusal, whole
+from .cancellation import whole
+from .connections import LIVENESS, Liveness, borrowed, refusal
 from .drivers import is_unanswered, translate
 from .errors import CommitUnknown, ConnectionLost, QueryTimeout, SQLModelKitError
 from .sessions import UNKNOWN, AsyncSession
@@ -283,7 +284,7 @@ def lone(
 
 @asynccontextmanager
 async def _begun(engine: AsyncEngine) -> AsyncIterator[Wire]:
-    async with engine.connect() as connection:
+    async with borrowed(engine) as connection:
         transaction = await connection.begin()
         yield ConnectionWire(connection)
         try:

@@ -5,8 +5,8 @@ Start at `Database`. It composes `engines` (options), `sessions` and `drivers` (
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -295,6 +295,18 @@ class Database:
             "in_use": in_use,
             "limit": self.settings.pool_size + self.settings.max_overflow,
         }
+
+    @contextmanager
+    def listening(self, hook: Hook) -> Iterator[None]:
+        """Call a hook for every statement while the block runs, whichever task sends it."""
+        if self._options.single_writer:
+            self._query_only()
+        stops = [listen(engine.sync_engine, hook) for engine in self._engines()]
+        try:
+            yield
+        finally:
+            for stop in stops:
+                stop()
 
     def _engines(self) -> tuple[AsyncEngine, ...]:
         engines = (self.engine, self._reader, self._only_reading)

@@ -1,0 +1,211 @@
+"""A database for the tests of one process: made at first use, emptied between tests, dropped.
+
+Start at `Scratch`. The database that the address names is never touched; only its server is used.
+"""
+
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+from sqlalchemy import URL, MetaData, Table, make_url, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlmodel import SQLModel
+
+from sqlmodelkit.database import Database
+from sqlmodelkit.errors import ConfigError, SQLModelKitError
+from sqlmodelkit.settings import DatabaseSettings
+
+_NAME_LENGTH = 30
+_MAINTENANCE = {"postgresql": "postgres"}
+_RESTART = (
+    "SELECT setval(format('%I.%I', schemaname, sequencename)::regclass, start_value, false)"
+    " FROM pg_sequences WHERE last_value IS NOT NULL"
+)
+_COUNTED = (
+    "SELECT table_name FROM information_schema.tables"
+    " WHERE table_schema = DATABASE() AND auto_increment > 1"
+)
+
+
+class Scratch:
+    """The databases that one test process has for itself, one on each server it is told of.
+
+    ```python
+    with Scratch(directory) as scratch:
+        url = scratch.fresh("postgresql://127.0.0.1/app")
+    ```
+    """
+
+    def __init__(self, directory: Path) -> None:
+        """Prepare; nothing is connected yet.
+
+        Args:
+            directory: Where files of SQLite may lie.
+        """
+        self._directory = directory
+        self._ending = ExitStack()
+        self._portal: BlockingPortal | None = None
+        self._homes: dict[str, _Home] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            for home in self._homes.values():
+                self._wait().call(home.drop)
+        finally:
+            self._ending.close()
+
+    def fresh(self, server: str, *, base: type[SQLModel] = SQLModel, place: Path) -> str:
+        """Return the address of a database with the tables of `base` and without rows.
+
+        Args:
+            server: An address on the server, for SQLite any.
+            base: The class whose metadata holds the tables.
+            place: The directory for a file of SQLite.
+
+        Raises:
+            ConfigError: The server does not let us make a database.
+            Unavailable: It does not answer.
+        """
+        url = DatabaseSettings(url=server).engine_url()
+        if url.get_backend_name() == "sqlite":
+            return self._copied(base, place)
+        key = url.render_as_string(hide_password=False)
+        if key not in self._homes:
+            home = _Home(url)
+            self._wait().call(home.create)
+            self._homes[key] = home
+        home = self._homes[key]
+        self._wait().call(home.empty, base.metadata)
+        return home.address
+
+    def _copied(self, base: type[SQLModel], place: Path) -> str:
+        """Copy a file that has the tables: quicker than creating them for each test."""
+        key = f"sqlite of {base.__qualname__}"
+        if key not in self._homes:
+            directory = self._directory / secrets.token_hex(4)
+            directory.mkdir()
+            self._homes[key] = _Home(make_url(f"sqlite+aiosqlite:///{directory / 'empty.db'}"))
+        home = self._homes[key]
+        self._wait().call(home.complete, base.metadata)
+        copy = place / "test.db"
+        shutil.copyfile(home.url.database or "", copy)
+        return f"sqlite+aiosqlite:///{copy}"
+
+    def _wait(self) -> BlockingPortal:
+        # An event loop of its own: that of a test begins and ends with the test.
+        if self._portal is None:
+            self._portal = self._ending.enter_context(start_blocking_portal())
+        return self._portal
+
+
+class _Home:
+    """One database of ours: on a server after `create`, or a file."""
+
+    def __init__(self, server: URL) -> None:
+        self._server = server
+        self.url = server
+        self._db: Database | None = None
+        self._tables: set[str] = set()
+
+    @property
+    def address(self) -> str:
+        return self.url.render_as_string(hide_password=False)
+
+    async def create(self) -> None:
+        stem = re.sub(r"\W", "_", (self._server.database or "app").lower(), flags=re.ASCII)
+        name = f"{stem[:_NAME_LENGTH]}_test_{os.getpid()}_{secrets.token_hex(4)}"
+        await self._ask(f"CREATE DATABASE {name}{self._character()}")
+        self.url = self._server.set(database=name)
+
+    async def drop(self) -> None:
+        if self._db is not None:
+            await self._db.close()
+        if self.url is not self._server:
+            force = " WITH (FORCE)" if self.url.get_backend_name() == "postgresql" else ""
+            await self._ask(f"DROP DATABASE {self.url.database}{force}")
+
+    async def complete(self, metadata: MetaData) -> None:
+        """Create tables that have come to be known since the last time."""
+        if set(metadata.tables) <= self._tables:
+            return
+        async with self._opened().engine.begin() as connection:
+            await connection.run_sync(metadata.create_all)
+        self._tables |= set(metadata.tables)
+        if self.url.get_backend_name() == "sqlite":
+            await self._opened().close()
+
+    async def empty(self, metadata: MetaData) -> None:
+        """Remove all rows, and let keys begin again."""
+        await self.complete(metadata)
+        if not metadata.tables:
+            return
+        async with self._opened().engine.begin() as connection:
+            for statement in await _emptying(connection, metadata.sorted_tables):
+                await connection.exec_driver_sql(statement)
+
+    def _opened(self) -> Database:
+        if self._db is None:
+            settings = DatabaseSettings(url=self.address, pool_size=1, max_overflow=0)
+            self._db = Database(settings=settings)
+        return self._db
+
+    async def _ask(self, statement: str) -> None:
+        try:
+            await _outside(self._server, statement)
+        except SQLModelKitError as error:
+            other = _MAINTENANCE.get(self._server.get_backend_name())
+            if not isinstance(error, ConfigError) or other in (None, self._server.database):
+                raise
+            await _outside(self._server.set(database=other), statement)
+
+    def _character(self) -> str:
+        if self._server.get_backend_name() == "postgresql":
+            return " TEMPLATE template0 ENCODING 'UTF8'"
+        return " CHARACTER SET utf8mb4"
+
+
+async def _outside(url: URL, statement: str) -> None:
+    """Send a statement that takes no transaction."""
+    db = Database(settings=DatabaseSettings(url=url.render_as_string(hide_password=False)))
+    try:
+        async with db.session() as session:
+            connection = await session.connection(
+                execution_options={"isolation_level": "AUTOCOMMIT"}
+            )
+            await connection.execute(text(statement))
+    finally:
+        await db.close()
+
+
+async def _emptying(connection: AsyncConnection, tables: Sequence[Table]) -> list[str]:
+    """Return what removes the rows that are there, and lets used counters begin again."""
+    prepare = connection.dialect.identifier_preparer
+    asking = " UNION ALL ".join(
+        f"SELECT {number} FROM (SELECT 1) AS one"  # noqa: S608 - names of our own tables, quoted
+        f" WHERE EXISTS (SELECT 1 FROM {prepare.format_table(table)})"
+        for number, table in enumerate(tables)
+    )
+    found = (await connection.exec_driver_sql(asking)).all()
+    filled = [prepare.format_table(tables[number]) for (number,) in found]
+    if connection.dialect.name == "postgresql":
+        # A key that was given in a transaction that was rolled back is used up all the same.
+        return [*([f"TRUNCATE {', '.join(filled)} CASCADE"] if filled else []), _RESTART]
+    used = (await connection.exec_driver_sql(_COUNTED)).scalars()
+    restarts = [f"ALTER TABLE {prepare.quote(name)} AUTO_INCREMENT = 1" for name in used]
+    deletes = [f"DELETE FROM {name}" for name in filled]  # noqa: S608 - as above
+    return ["SET FOREIGN_KEY_CHECKS = 0", *deletes, *restarts, "SET FOREIGN_KEY_CHECKS = 1"]

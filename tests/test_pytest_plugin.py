@@ -1,0 +1,242 @@
+"""The pytest plugin, as a project of somebody else meets it: in runs of their own."""
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import inspect
+
+from sqlmodelkit import Database
+
+MODELS = """
+from sqlmodel import Field, Relationship, SQLModel
+
+from sqlmodelkit import Database, IntKey, ServiceBase
+from sqlmodelkit.fastapi import crud_router, install
+from fastapi import FastAPI
+
+
+class Band(IntKey, SQLModel, table=True):
+    name: str = Field(max_length=50, unique=True)
+    songs: list["Song"] = Relationship(back_populates="band")
+
+
+class Song(IntKey, SQLModel, table=True):
+    title: str = Field(max_length=50)
+    band_id: int = Field(foreign_key="band.id")
+    band: Band = Relationship(back_populates="songs")
+
+
+class BandCreate(SQLModel):
+    name: str = Field(max_length=50)
+
+
+class BandUpdate(SQLModel):
+    name: str = Field(default=None, max_length=50)
+
+
+class BandPublic(SQLModel):
+    id: int
+    name: str
+
+
+class BandService(ServiceBase[Band, BandCreate, BandUpdate]):
+    public = BandPublic
+
+
+def create_app(db: Database) -> FastAPI:
+    app = FastAPI(lifespan=db.lifespan)
+    install(app, db)
+    app.include_router(crud_router(BandService, public=True), prefix="/bands")
+
+    @app.get("/lazy")
+    async def lazy() -> int:
+        async with db.session() as session:
+            band = await BandService(session).find(name="Abba")
+            return len(band.songs)
+
+    return app
+"""
+CONFTEST = """
+import pytest
+from bands import create_app
+
+
+@pytest.fixture
+def app(db):
+    return create_app(db)
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+"""
+GOOD = """
+import asyncio
+import httpx2
+import pytest
+from bands import BandCreate, BandPublic, BandService
+from fastapi.testclient import TestClient
+
+pytestmark = pytest.mark.MODE
+
+
+@pytest.mark.parametrize("turn", range(3))
+async def test_each_test_finds_an_empty_database(db, turn):
+    async with db.transaction() as session:
+        service = BandService(session)
+        assert await service.count() == 0
+        band = await service.create(BandCreate(name="Abba"))
+        assert band.id == 1
+
+
+async def test_requests_meet_the_same_database(db, db_client, assert_statements):
+    made = await db_client.post("/bands", json={"name": "Abba"})
+    assert made.status_code == 201, made.text
+    async with db.session() as session:
+        found = await BandService(session).find(name="Abba", into=BandPublic)
+    assert found is not None
+    with assert_statements(1) as events:
+        await db_client.get("/bands/1")
+    assert "band" in events[0].statement
+
+
+async def test_many_requests_at_once_are_served(db_client):
+    names = [f"Band {number}" for number in range(8)]
+    answers = await asyncio.gather(
+        *(db_client.post("/bands", json={"name": name}) for name in names)
+    )
+    assert {201} == {answer.status_code for answer in answers}
+
+
+async def test_two_units_of_work_see_each_other_only_after_the_commit(db):
+    async with db.transaction(immediate=False) as first:
+        await BandService(first).create(BandCreate(name="Abba"))
+        async with db.session() as second:
+            assert await BandService(second).count() == 0
+    async with db.session() as third:
+        assert await BandService(third).count() == 1
+
+
+async def test_what_is_rolled_back_by_name_is_no_mistake(db):
+    async with db.session() as session:
+        await BandService(session).create(BandCreate(name="Abba"))
+        await session.rollback()
+
+
+@pytest.mark.leaves_sessions
+async def test_a_mark_allows_to_throw_away(db):
+    async with db.session() as session:
+        await BandService(session).create(BandCreate(name="Abba"))
+"""
+SYNC = """
+from fastapi.testclient import TestClient
+
+
+def test_a_test_without_async(app):
+    with TestClient(app) as client:
+        assert client.post("/bands", json={"name": "Abba"}).status_code == 201
+        assert client.get("/bands").json()["total"] == 1
+
+
+def test_another_one(app):
+    with TestClient(app) as client:
+        assert client.get("/bands").json()["total"] == 0
+"""
+BAD = """
+import pytest
+from bands import BandCreate, BandService
+
+pytestmark = pytest.mark.MODE
+KEPT = []
+
+
+async def test_lost(db):
+    async with db.session() as session:
+        await BandService(session).create(BandCreate(name="Abba"))
+
+
+async def test_left_open(db):
+    KEPT.append(db.session())
+    session = await KEPT[0].__aenter__()
+    await BandService(session).count()
+
+
+async def test_lazy(db, db_client):
+    async with db.transaction() as session:
+        await BandService(session).create(BandCreate(name="Abba"))
+    await db_client.get("/lazy")
+
+
+async def test_too_many(db, assert_statements):
+    with assert_statements(1):
+        async with db.session() as session:
+            await BandService(session).count()
+            await BandService(session).count()
+"""
+
+
+def lay_out(root: Path, mode: str) -> None:
+    """Write a small application with its tests."""
+    fixtures = 'asyncio_default_fixture_loop_scope = "function"\n' if mode == "asyncio" else ""
+    (root / "pyproject.toml").write_text(
+        f"[tool.pytest.ini_options]\npythonpath = ['.']\n{fixtures}"
+        "filterwarnings = ['error']\naddopts = ['--strict-markers']\n"
+    )
+    (root / "bands.py").write_text(MODELS)
+    (root / "conftest.py").write_text(CONFTEST)
+    (root / "test_good.py").write_text(GOOD.replace("MODE", mode))
+    (root / "test_sync.py").write_text(SYNC)
+    (root / "test_bad.py").write_text(BAD.replace("MODE", mode))
+
+
+def pytest_in(root: Path, *arguments: str, url: str | None = None) -> tuple[int, str]:
+    """Run pytest in a directory; answer its status and what it says."""
+    environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+    environment |= {"DATABASE_URL": url} if url else {}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
+        cwd=root,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.db
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["anyio", "asyncio"])
+def test_tests_are_isolated_and_mistakes_fail(tmp_path: Path, database_url: str, mode: str) -> None:
+    """Under either plugin for async tests; lost writes and open sessions are named with lines.
+
+    One of the two runs has several processes; the database that the address names is not touched.
+    """
+    lay_out(tmp_path, mode)
+    options = ["-p", "no:asyncio", "-n", "2"] if mode == "anyio" else ["-p", "no:xdist"]
+    status, said = pytest_in(tmp_path, *options, url=database_url)
+    assert (1, True) == (status, "4 failed, 10 passed" in said), said
+    assert re.search(
+        r"The session of .*test_bad\.py:\d+.* wrote and did not commit: nothing is", said
+    )
+    assert re.search(r"A session was opened at .*test_bad\.py:\d+.* and not closed\.", said)
+    assert "sqlmodelkit.errors.NotLoaded: Band.songs is not loaded." in said
+    assert "Expected 1 statement(s), 2 were sent:" in said
+    assert [] == asyncio.run(tables_in(database_url))
+
+
+async def tables_in(url: str) -> list[str]:
+    """Return the names of a database's tables."""
+    db = Database(url)
+    try:
+        async with db.session() as session:
+            connection = await session.connection()
+            return await connection.run_sync(lambda sync: inspect(sync).get_table_names())
+    finally:
+        await db.close()

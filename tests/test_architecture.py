@@ -14,7 +14,7 @@ from statistics import mean
 import pytest
 
 RINGS = (
-    ("callers", "cancellation", "errors", "events"),
+    ("callers", "cancellation", "constraints", "errors", "events"),
     ("columns", "cursors", "drivers", "models", "settings", "statements"),
     ("engines", "filters", "keysets", "nesting", "pages", "scopes", "sheets"),
     ("connections", "plan", "sessions"),

@@ -7,18 +7,26 @@ import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Path, Request, status
+from fastapi import APIRouter, Depends, FastAPI, Path, Request, status
 
-from sqlmodelkit import Database
-from sqlmodelkit.fastapi import ErrorBody, crud_router, install, scoped_by, service
+from sqlmodelkit import BadRequest, Conflict, Database, NotFound
+from sqlmodelkit.fastapi import (
+    ErrorBody,
+    crud_router,
+    error_responses,
+    install,
+    scoped_by,
+    service,
+)
 
 from .auth import (
     choose_token,
     current_scope,
     customer_token,
+    refusal,
     require_account,
     require_token,
     set_token,
@@ -42,23 +50,17 @@ ACCOUNT = [Depends(require_account)]
 logger = logging.getLogger(__name__)
 
 
-def _errors(*codes: int) -> dict[int | str, dict[str, Any]]:
-    return {code: {"model": ErrorBody} for code in codes}
-
-
 router = APIRouter()
 
 
-@router.post("/sign-in", tags=["customers"], responses=_errors(503))
+@router.post("/sign-in", tags=["customers"], responses=error_responses(BadRequest))
 async def sign_in(
     wish: SignIn, request: Request, customers: Annotated[CustomerService, service(CustomerService)]
 ) -> SignedIn:
     """Answer the token by which a customer sees his own orders, addresses and reviews."""
     customer_id = await customers.known_by(wish.email, wish.password)
     if customer_id is None:
-        raise HTTPException(
-            status.HTTP_401_UNAUTHORIZED, "No customer has this e-mail and password."
-        )
+        raise refusal("No customer has this e-mail and password.", "body")
     return SignedIn(token=customer_token(request.app, customer_id))
 
 
@@ -67,7 +69,7 @@ async def sign_in(
     status_code=status.HTTP_201_CREATED,
     dependencies=ACCOUNT,
     tags=["orders"],
-    responses=_errors(404, 409, 503),
+    responses=error_responses(BadRequest, NotFound, Conflict),
 )
 async def place_order(
     wish: OrderPlace, orders: Annotated[OrderService, service(OrderService)]
@@ -84,7 +86,7 @@ TagId = Annotated[int, Path(ge=1, le=MAX_INT32)]
     "/products/{product_id}/tags/{tag_id}",
     dependencies=WRITER,
     tags=["products"],
-    responses=_errors(404, 503),
+    responses=error_responses(BadRequest, NotFound),
 )
 async def tag_product(
     product_id: UUID,
@@ -101,7 +103,7 @@ async def tag_product(
     status_code=status.HTTP_204_NO_CONTENT,
     dependencies=WRITER,
     tags=["products"],
-    responses=_errors(404, 503),
+    responses=error_responses(BadRequest, NotFound),
 )
 async def untag_product(
     product_id: UUID,
@@ -144,6 +146,8 @@ def create_app(db: Database, token: str | None = None) -> FastAPI:
         lifespan=lifespan,
         # One place says whose rows a request may see; the tables that have an owner do the rest.
         dependencies=[scoped_by(current_scope)],
+        # Whoever sends a token that nobody knows is told so, wherever that is.
+        responses={401: {"model": ErrorBody, "description": "This token is not known."}},
     )
     set_token(app, token or choose_token())
     install(app, db)

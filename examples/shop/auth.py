@@ -17,6 +17,7 @@ from fastapi import Depends, FastAPI, HTTPException, Request, status
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from sqlmodelkit import Scope
+from sqlmodelkit.fastapi import ErrorItem
 
 EVERYBODY = Scope(leaving=["customer"])
 """The scope of the shop itself, which sees the rows of all customers."""
@@ -105,6 +106,10 @@ def _same(given: str, expected: str) -> bool:
 
 
 def _unknown(message: str) -> HTTPException:
-    return HTTPException(
-        status.HTTP_401_UNAUTHORIZED, message, headers={"WWW-Authenticate": "Bearer"}
-    )
+    return refusal(message, "header", "Authorization", headers={"WWW-Authenticate": "Bearer"})
+
+
+def refusal(message: str, *place: str, headers: Mapping[str, str] | None = None) -> HTTPException:
+    """Return a 401 in the form that all errors of the shop have."""
+    item = ErrorItem(loc=[*place], msg=message, type="unauthorized")
+    return HTTPException(status.HTTP_401_UNAUTHORIZED, [item.model_dump()], headers)

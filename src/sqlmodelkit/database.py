@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import SQLModel
 
 from .connections import create_engine
+from .constraints import learn
 from .engines import IMMEDIATE, engine_options
 from .errors import ConfigError
 from .events import Hook, listen
@@ -278,6 +279,7 @@ class Database:
             Unavailable: Tables shall be created, and the server does not answer.
         """
         self._enter_loop()
+        learn()  # the models are all there by now; the first error need not look for them
         try:
             if self.create_tables:
                 await self.create_all()

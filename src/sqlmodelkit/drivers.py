@@ -6,17 +6,14 @@ SQLite's at sqlite.org/rescode.html.
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Column, Table, inspect
 from sqlalchemy import exc as sa
-from sqlalchemy.orm import Mapper
 from sqlalchemy.orm.exc import DetachedInstanceError, StaleDataError
-from sqlmodel import SQLModel
 
 from . import errors as err
+from .constraints import Catalogue, Known, catalogue
 
 _SQLSTATES: dict[str, type[err.SQLModelKitError]] = {
     "23505": err.UniqueViolation,
@@ -69,7 +66,12 @@ _NO_SAVEPOINT = 1305
 # What the drivers say by themselves, without an answer of the server.
 _CLIENT_ERRNOS = range(2000, 3000)
 _CLIENT_SQLSTATES = "08"
-_LONGEST_NAME = 63
+_MYSQL_KEY = "PRIMARY"
+_TARGET = re.compile(r"\s*(?:INSERT INTO|UPDATE|DELETE FROM)\s+[`\"]?(\w+)")
+_INSERTED = re.compile(r"\s*INSERT INTO\s+\S+\s+\(([^)]*)\)")
+_UPDATED = re.compile(
+    r"\s*UPDATE\s+\S+\s+SET\s+(.*?)(?:\s+WHERE\s.*|\s+RETURNING\s.*)?$", re.DOTALL
+)
 _POOL_HINT = (
     "Pass a session on instead of opening a second one inside it (SQLite has one writer); hold "
     "it shorter; or raise DB_POOL_SIZE or DB_POOL_TIMEOUT."
@@ -83,6 +85,16 @@ class _Names:
     constraint: str | None = None
     table: str | None = None
     columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _About:
+    """What the error is about, in the words of the models."""
+
+    model: str | None
+    fields: tuple[str, ...]
+    constraint: str | None
+    missing: bool = False
 
 
 def translate(error: BaseException) -> err.SQLModelKitError | None:
@@ -171,25 +183,19 @@ def _classify(error: sa.DBAPIError) -> err.SQLModelKitError | None:
         return kind("The database refused to let us in.", hint="Check DATABASE_URL.")
     if issubclass(kind, err.Unavailable):
         return kind()
-    names = _names(error, state)
-    table = _table(names, error.statement)
-    columns = _columns(names, table)
-    if not columns and table is not None and issubclass(kind, err.ForeignKeyViolation):
-        columns = _written_foreign_keys(table, error.statement)
-    mapper = _mapper(table)
-    fields = tuple(_field(column, mapper) for column in columns) or names.columns
-    model = mapper.class_.__name__ if mapper else None
+    about = _about(error, kind)
+    fields, model = about.fields, about.model
     if issubclass(kind, err.UniqueViolation):
         return kind(
             f"{model or 'A row'} with this {_and(fields) or 'value'} already exists.",
-            fields=fields, model=model, constraint=names.constraint, sqlstate=state,
+            fields=fields, model=model, constraint=about.constraint, sqlstate=state,
         )  # fmt: skip
     if issubclass(kind, err.ForeignKeyViolation):
-        return _foreign_key(error, names, fields, model)
+        return _foreign_key(error, about)
     if issubclass(kind, err.CheckViolation):
         return kind(
             f"{_and(fields) or 'A value'} is not allowed.",
-            fields=fields, model=model, constraint=names.constraint, sqlstate=state,
+            fields=fields, model=model, constraint=about.constraint, sqlstate=state,
         )  # fmt: skip
     return kind(
         f"{_and(fields) or 'A value'} does not fit its column: {_misfit(error)}.",
@@ -270,97 +276,57 @@ def _mysql_names(text: str) -> _Names:
     )
 
 
-def _table(names: _Names, statement: str | None) -> Table | None:
-    tables = _tables()
-    if names.table is not None:
-        return tables.get(names.table)
-    if names.constraint not in (None, "PRIMARY"):
-        for table in tables.values():
-            if _constraint_columns(table, str(names.constraint)) is not None:
-                return table
-    written = re.match(r"\s*(?:INSERT INTO|UPDATE|DELETE FROM)\s+[`\"]?(\w+)", statement or "")
-    return tables.get(written[1]) if written else None
+def _about(error: sa.DBAPIError, kind: type[err.SQLModelKitError]) -> _About:
+    """Find model, fields and constraint, each database saying something else of them."""
+    names, statement = _names(error, sqlstate(error)), error.statement or ""
+    target = _TARGET.match(statement)
+    written = target[1] if target else None
+    name = None if names.constraint == _MYSQL_KEY else names.constraint
+    known = catalogue(table=names.table or written, name=name)
+    one: Known | None = None
+    if name is not None:
+        one = known.find(name, (names.table, written))
+    elif names.constraint == _MYSQL_KEY:
+        one = known.key(names.table or written)
+    elif issubclass(kind, err.UniqueViolation):
+        one = known.over(names.table, names.columns)
+    elif issubclass(kind, err.ForeignKeyViolation):
+        return _unnamed_foreign_key(known, written, statement)
+    table = one.table if one else known.table(names.table or written, names.columns)
+    columns = names.columns or (one.columns if one else ())
+    constraint = (one and one.name) or names.constraint
+    return _About(known.model(table), known.fields(table, columns), constraint)
 
 
-def _tables() -> dict[str, Table]:
-    """Return every table that shares a metadata with a table model, by name."""
-    tables = (mapper.local_table for mapper in table_mappers(SQLModel))
-    metadatas = {table.metadata for table in tables if isinstance(table, Table)}
-    return {table.name: table for metadata in metadatas for table in metadata.tables.values()}
+def _unnamed_foreign_key(known: Catalogue, written: str | None, statement: str) -> _About:
+    """Say for SQLite, which names no foreign key, which one it was, or which it may have been."""
+    keys = known.leading(written, _written_columns(statement))
+    missing = bool(keys)
+    keys = keys or known.holding(written)
+    constraint = keys[0].name if len(keys) == 1 else None
+    if not missing and len(keys) != 1:
+        return _About(None, (), None)
+    table = keys[0].table
+    columns = dict.fromkeys(column for key in keys for column in key.columns)
+    return _About(known.model(table), known.fields(table, columns), constraint, missing=missing)
 
 
-def _columns(names: _Names, table: Table | None) -> tuple[Column[Any], ...]:
-    if table is None:
-        return ()
-    if names.columns:
-        return tuple(table.c[name] for name in names.columns if name in table.c)
-    if names.constraint is not None:
-        return _constraint_columns(table, names.constraint) or ()
-    return ()
+def _written_columns(statement: str) -> set[str]:
+    """Return the names of the columns that an INSERT or UPDATE writes."""
+    listed = _INSERTED.match(statement) or _UPDATED.match(statement)
+    return set(re.findall(r"\w+", listed[1])) if listed else set()
 
 
-def _written_foreign_keys(table: Table, statement: str | None) -> tuple[Column[Any], ...]:
-    """Return the candidates, for SQLite, which does not say which foreign key failed."""
-    words = set(re.findall(r"\w+", statement or ""))
-    return tuple(column for column in table.c if column.foreign_keys and column.name in words)
-
-
-def _constraint_columns(table: Table, name: str) -> tuple[Column[Any], ...] | None:
-    if name == "PRIMARY":
-        return tuple(table.primary_key)
-    for constraint in table.constraints:
-        if not _same_name(constraint.name, name):
-            continue
-        if isinstance(constraint, CheckConstraint):
-            words = set(re.findall(r"\w+", str(constraint.sqltext)))
-            return tuple(column for column in table.columns if column.name in words)
-        return tuple(getattr(constraint, "columns", ()))
-    for index in table.indexes:
-        if _same_name(index.name, name):
-            return tuple(index.columns)
-    return None
-
-
-def _same_name(ours: object, theirs: str) -> bool:
-    """Compare names, knowing that SQLAlchemy ends one that is too long with a short hash."""
-    name = str(ours)
-    cut = len(name) > _LONGEST_NAME >= len(theirs) > _LONGEST_NAME - 10
-    return name == theirs or (cut and name.startswith(theirs[:-5]))
-
-
-def table_mappers(base: type[SQLModel]) -> Iterator[Mapper[Any]]:
-    """Yield the mapper of every table model below `base`."""
-    for model in base.__subclasses__():
-        mapper = inspect(model, raiseerr=False)
-        if mapper is not None:
-            yield mapper
-        yield from table_mappers(model)
-
-
-def _mapper(table: Table | None) -> Mapper[Any] | None:
-    if table is None:
-        return None
-    return next((mapper for mapper in table_mappers(SQLModel) if mapper.local_table is table), None)
-
-
-def _field(column: Column[Any], mapper: Mapper[Any] | None) -> str:
-    return mapper.get_property_by_column(column).key if mapper else column.name
-
-
-def _foreign_key(
-    error: sa.DBAPIError, names: _Names, fields: tuple[str, ...], model: str | None
-) -> err.ForeignKeyViolation:
+def _foreign_key(error: sa.DBAPIError, about: _About) -> err.ForeignKeyViolation:
+    fields, model = about.fields, about.model
     verb = (error.statement or "").lstrip()[:6].upper()
     unnamed = _result_code(error.orig) is not None
     missing = not (
         verb == "DELETE"
         or _errno(error.orig) in _STILL_REFERRED
-        or (verb == "UPDATE" and unnamed and not fields)
+        or (unnamed and not about.missing and verb == "UPDATE")
         or (verb != "INSERT" and str(error.orig).startswith("update or delete on"))
     )
-    if unnamed and not missing:
-        # SQLite does not say who refers; the table of the statement is the one referred to.
-        model = None
     if missing:
         message = f"{' or '.join(fields) or 'A field'} refers to a row that does not exist."
     else:
@@ -370,7 +336,7 @@ def _foreign_key(
         message,
         fields=fields if missing else (),
         model=model,
-        constraint=names.constraint,
+        constraint=about.constraint,
         sqlstate=sqlstate(error),
         missing=missing,
     )

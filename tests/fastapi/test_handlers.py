@@ -7,12 +7,13 @@ from uuid import uuid4
 
 import httpx2
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
 from sqlalchemy import text
 
 from sqlmodelkit import Database, errors
-from sqlmodelkit.fastapi import SessionDep, install
-from sqlmodelkit.fastapi.handlers import STATUS, error_items, error_responses, status_of
+from sqlmodelkit.fastapi import SessionDep, error_responses, install
+from sqlmodelkit.fastapi.handlers import STATUS, error_items, status_of
 from tests.own_servers import PostgreSQL
 from tests.world import add_volume, add_writer, create_world, is_mariadb, like
 
@@ -260,6 +261,87 @@ def test_hints_for_developers_are_not_for_clients() -> None:
 
 def test_openapi_describes_each_status_once() -> None:
     """By the docstring of its class."""
-    described = error_responses((errors.NotFound, errors.Conflict))
-    assert {404, 409} == set(described)
+    described = error_responses(errors.NotFound, errors.Conflict)
+    assert {404, 409, 503, 504} == set(described)
     assert set(STATUS.values()) >= set(described)
+
+
+async def test_no_value_that_was_sent_is_sent_back(client: httpx2.AsyncClient) -> None:
+    """A password that is too short stays with who sent it; the bounds are told."""
+    answer = await client.post("/volumes", json={"title": "s3cret" * 10, "price": "s3cret"})
+    assert 422 == answer.status_code
+    assert "s3cret" not in answer.text
+    assert {"max_length": 40} == answer.json()["detail"][0]["ctx"]
+    query = await client.get("/volumes?price__lte=s3cret&filter=%7B%22stars%22%3A%22s3cret%22%7D")
+    assert (422, False) == (query.status_code, "s3cret" in query.text)
+
+
+@pytest.mark.parametrize("content", [b'{"title": "\xff"}', b"[" * 100_000, b"\xff\xfe{"])
+async def test_a_body_that_no_text_is_in_is_a_422(
+    client: httpx2.AsyncClient, content: bytes
+) -> None:
+    """FastAPI has a 400 and a string for it."""
+    headers = {"Content-Type": "application/json"}
+    for method, path in (("POST", "/volumes"), ("PATCH", "/volumes/1")):
+        answer = await client.request(method, path, content=content, headers=headers)
+        assert (422, ["body"], "json_invalid") == place(answer)
+
+
+async def test_names_that_utf_8_cannot_write_are_told(client: httpx2.AsyncClient) -> None:
+    """Half of a pair of surrogates can stand in JSON, in ASCII."""
+    tree = await client.get("/volumes", params={"filter": '{"\\ud800": 1}'})
+    assert (422, "\ud800") == (tree.status_code, tree.json()["detail"][0]["loc"][-1])
+
+
+async def test_handlers_of_the_application_stay(database: Database) -> None:
+    """Only FastAPI's own are replaced, and other errors of HTTP are answered as ever."""
+
+    async def tea(request: Request, error: Exception) -> Response:
+        return Response("tea", 418)
+
+    app = FastAPI(exception_handlers={RequestValidationError: tea, HTTPException: tea})
+    plain = FastAPI()
+    for one in (app, plain):
+        install(one, database)
+
+        @one.post("/numbers")
+        async def numbers(number: int) -> int:
+            raise HTTPException(400, "Not that one.") from ValueError(number)
+
+    async with client_of(app) as own, client_of(plain) as usual:
+        assert ["tea"] * 2 == [
+            (await own.post(f"/numbers?number={number}")).text for number in ("x", "1")
+        ]
+        refused = await usual.post("/numbers?number=1")
+        assert (400, {"detail": "Not that one."}) == (refused.status_code, refused.json())
+
+
+def test_openapi_tells_what_is_answered(app: FastAPI) -> None:
+    """Every error has the form of a list, and who may come again is told when."""
+    paths = app.openapi()["paths"]
+    writing = {"201", "409", "422", "503", "504"}
+    told = {
+        ("/volumes", "get"): {"200", "304", "422", "503", "504"},
+        ("/volumes", "post"): writing,
+        ("/volumes/batch", "post"): writing,
+        ("/volumes/{id}", "get"): {"200", "304", "404", "422", "503", "504"},
+        ("/volumes/{id}", "patch"): {"200", "404", "409", "412", "422", "503", "504"},
+        ("/volumes/{id}", "delete"): {"204", "404", "409", "412", "422", "503", "504"},
+        ("/volumes/{id}/restore", "post"): {"200", "404", "409", "422", "503", "504"},
+    }
+    form = {"$ref": "#/components/schemas/ErrorBody"}
+    for (path, method), statuses in told.items():
+        responses = paths[path][method]["responses"]
+        assert statuses == set(responses)
+        for status in statuses - {"200", "201", "204", "304"}:
+            assert form == responses[status]["content"]["application/json"]["schema"]
+        assert ["Retry-After"] == list(responses["503"]["headers"])
+    assert ["ETag"] == list(paths["/volumes"]["get"]["responses"]["200"]["headers"])
+
+
+def test_an_error_of_the_developer_s_is_no_answer() -> None:
+    """It cannot be told to clients."""
+    with pytest.raises(errors.ConfigError, match="NotLoaded is no answer"):
+        error_responses(errors.NotLoaded)
+    described = error_responses(errors.UniqueViolation, errors.StaleVersion, reading=True)
+    assert {200, 304, 409, 503, 504} == set(described)

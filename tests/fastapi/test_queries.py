@@ -195,6 +195,7 @@ def test_openapi_lists_every_parameter(app: FastAPI) -> None:
     limit = parameters["limit"]["schema"]
     assert (1, 100, 50) == (limit["minimum"], limit["maximum"], limit["default"])
     assert "-" in parameters["sort"]["description"]
+    assert "header" == parameters.pop("If-None-Match")["in"]
     assert {"query"} == {item["in"] for item in parameters.values()}
 
 

@@ -4,6 +4,7 @@ Start at `install`.
 """
 
 from .deps import SessionDep, database_of, scoped_by, service
+from .describing import error_responses
 from .handlers import ErrorBody, ErrorItem
 from .health import Check
 from .install import install
@@ -22,6 +23,7 @@ __all__ = [
     "SessionDep",
     "crud_router",
     "database_of",
+    "error_responses",
     "install",
     "responder",
     "scoped_by",

@@ -1,13 +1,18 @@
 """Errors as HTTP answers: the only place that knows status codes."""
 
+import json
 import re
-from collections.abc import Sequence
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request
+from fastapi.encoders import jsonable_encoder
+from fastapi.exception_handlers import http_exception_handler, request_validation_exception_handler
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from sqlmodelkit import errors as err
@@ -30,6 +35,8 @@ RETRY_AFTER_SECONDS = 1
 _IN_QUERY = (err.FilterError, err.SortError, err.PageError, err.CursorError)
 _HINT_FOR_DEVELOPERS = (err.FilterError, err.SortError, err.Unavailable)
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+_SHOWN = ("loc", "msg", "type", "ctx")
+_UNPARSED = "There was an error parsing the body"
 
 
 class ErrorItem(BaseModel):
@@ -46,11 +53,27 @@ class ErrorBody(BaseModel):
     detail: list[ErrorItem]
 
 
+class _Answer(JSONResponse):
+    """JSON in ASCII: the name of a field may be what UTF-8 cannot write, such as half a pair."""
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, separators=(",", ":")).encode("ascii")
+
+
 def add_handlers(app: FastAPI) -> None:
-    """Answer sqlmodelkit's and SQLAlchemy's errors instead of failing with a 500."""
+    """Answer sqlmodelkit's and SQLAlchemy's errors instead of failing with a 500.
+
+    Where the application has FastAPI's own handlers, what FastAPI refuses gets the same form, and
+    no value that was sent is sent back.
+    """
     for branch in STATUS:
         app.add_exception_handler(branch, _answer)
     app.add_exception_handler(SQLAlchemyError, _answer)
+    handlers = app.exception_handlers
+    if handlers.get(RequestValidationError) is request_validation_exception_handler:
+        app.add_exception_handler(RequestValidationError, _answer_invalid)
+    if handlers.get(HTTPException) is http_exception_handler:
+        app.add_exception_handler(HTTPException, _answer_unparsed)
 
 
 async def _answer(request: Request, error: Exception) -> Response:
@@ -61,16 +84,35 @@ async def _answer(request: Request, error: Exception) -> Response:
     # Who does again what may have been done already may do it twice.
     again = isinstance(ours, err.Unavailable) and not isinstance(ours, err.CommitUnknown)
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if again else {}
-    return JSONResponse(
-        ErrorBody(detail=error_items(ours, request.method)).model_dump(),
-        status_code=status,
-        headers=headers,
-    )
+    body = ErrorBody(detail=error_items(ours, request.method))
+    return _Answer(body.model_dump(), status_code=status, headers=headers)
+
+
+async def _answer_invalid(request: Request, error: Exception) -> Response:
+    """Say what is wrong with a request; what was sent may be a password, and stays out."""
+    problems = error.errors() if isinstance(error, RequestValidationError) else []
+    shown = [{name: one[name] for name in _SHOWN if name in one} for one in problems]
+    return _Answer({"detail": jsonable_encoder(shown)}, status_code=422)
+
+
+async def _answer_unparsed(request: Request, error: Exception) -> Response:
+    """Answer a body that is not UTF-8 as any other that is not JSON; FastAPI has a 400 for it."""
+    if not isinstance(error, HTTPException):
+        raise error
+    if error.__cause__ is None or (error.status_code, error.detail) != (400, _UNPARSED):
+        return await http_exception_handler(request, error)
+    item = ErrorItem(loc=["body"], msg="The body is not JSON in UTF-8.", type="json_invalid")
+    return _Answer(ErrorBody(detail=[item]).model_dump(), status_code=422)
 
 
 def status_of(error: err.SQLModelKitError | None) -> HTTPStatus | None:
     """Return the status for an error, None for those that are the developer's."""
-    return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), None)
+    return status_for(type(error))
+
+
+def status_for(kind: type) -> HTTPStatus | None:
+    """Return the status for a class of errors."""
+    return next((STATUS[part] for part in kind.__mro__ if part in STATUS), None)
 
 
 def error_items(error: err.SQLModelKitError, method: str) -> list[ErrorItem]:
@@ -92,14 +134,3 @@ def _part(error: err.SQLModelKitError, method: str) -> str:
     if isinstance(error, err.NotFound) and not error.fields:
         return "path"
     return "body" if method in _WITH_BODY else "path"
-
-
-def error_responses(
-    kinds: Sequence[type[err.SQLModelKitError]],
-) -> dict[int | str, dict[str, object]]:
-    """Return what OpenAPI says about these errors, for `responses=`."""
-    responses: dict[int | str, dict[str, object]] = {}
-    for kind in kinds:
-        status = STATUS[kind]
-        responses[int(status)] = {"model": ErrorBody, "description": str(kind.__doc__)}
-    return responses

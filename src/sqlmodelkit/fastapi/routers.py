@@ -26,8 +26,8 @@ from sqlmodelkit.pages import (
 from sqlmodelkit.service import ServiceBase
 
 from .deps import service
-from .handlers import error_responses
-from .preconditions import HEADER, PreconditionFailed, PreconditionRequired
+from .describing import Responses, error_responses, if_match, if_none_match, tagged
+from .preconditions import PreconditionFailed, PreconditionRequired
 from .queries import ListParameters, Pages
 from .responder import Answering
 
@@ -147,17 +147,6 @@ class _Guards:
     require_if_match: bool
 
     @property
-    def if_match(self) -> dict[str, Any]:
-        """Describe the header If-Match as OpenAPI does."""
-        return {
-            "name": HEADER,
-            "in": "header",
-            "required": self.require_if_match,
-            "schema": {"type": "string"},
-            "description": "The ETag of what was read: the row is changed only while it is that.",
-        }
-
-    @property
     def refusals(self) -> tuple[type[err.SQLModelKitError], ...]:
         """Return how a change is refused that is for another state, or for none in particular."""
         needed = (PreconditionRequired,) if self.require_if_match else ()
@@ -185,13 +174,18 @@ class _Builder:
         self.create_body = _strict(service_class.create_model)
 
     def _options(
-        self, verb: str, *kinds: type[err.SQLModelKitError], write: bool
+        self,
+        verb: str,
+        *kinds: type[err.SQLModelKitError],
+        write: bool,
+        responses: Responses | None = None,
     ) -> dict[str, Any]:
         return {
             "name": f"{verb.lower().replace(' ', '_')}_{self.noun.lower()}",
             "summary": f"{verb} {self.noun}",
             "dependencies": self.guards.auth if write else self.guards.read_auth,
-            "responses": error_responses((*kinds, err.Unavailable, err.QueryTimeout)),
+            "responses": error_responses(err.BadRequest, *kinds, reading=not write)
+            | (responses or {}),
         }
 
     def add_list(self, parameters: ListParameters, count: Count) -> None:
@@ -201,8 +195,8 @@ class _Builder:
         @self.router.get(
             "",
             response_model=page[public],
-            openapi_extra={"parameters": parameters.openapi()},
-            **self._options("List", err.BadRequest, write=False),
+            openapi_extra={"parameters": [*parameters.openapi(), if_none_match()]},
+            **self._options("List", write=False),
         )
         async def list_rows(request: Request, response: Response) -> Response:
             query = parameters.read(request)
@@ -221,8 +215,8 @@ class _Builder:
         @self.router.get(
             "",
             response_model=CursorPage[public],
-            openapi_extra={"parameters": parameters.openapi()},
-            **self._options("List", err.BadRequest, write=False),
+            openapi_extra={"parameters": [*parameters.openapi(), if_none_match()]},
+            **self._options("List", write=False),
         )
         async def list_rows(request: Request, response: Response) -> Response:
             query = parameters.read(request)
@@ -235,6 +229,7 @@ class _Builder:
         @self.router.get(
             self.key_path,
             response_model=self.public,
+            openapi_extra={"parameters": [if_none_match()]},
             **self._options("Get", err.NotFound, write=False),
         )
         @self._keyed
@@ -252,7 +247,7 @@ class _Builder:
             "",
             status_code=HTTPStatus.CREATED,
             response_model=self.public,
-            **self._options("Create", err.Conflict, write=True),
+            **self._options("Create", err.Conflict, write=True, responses=tagged(201)),
         )(create_row)
 
     def add_create_many(self) -> None:
@@ -278,9 +273,14 @@ class _Builder:
         self.router.patch(
             self.key_path,
             response_model=self.public,
-            openapi_extra={"parameters": [self.guards.if_match]},
+            openapi_extra={"parameters": [if_match(required=self.guards.require_if_match)]},
             **self._options(
-                "Update", err.NotFound, err.Conflict, *self.guards.refusals, write=True
+                "Update",
+                err.NotFound,
+                err.Conflict,
+                *self.guards.refusals,
+                write=True,
+                responses=tagged(200),
             ),
         )(self._keyed(update_row))
 
@@ -288,7 +288,7 @@ class _Builder:
         @self.router.delete(
             self.key_path,
             status_code=HTTPStatus.NO_CONTENT,
-            openapi_extra={"parameters": [self.guards.if_match]},
+            openapi_extra={"parameters": [if_match(required=self.guards.require_if_match)]},
             **self._options(
                 "Delete", err.NotFound, err.Conflict, *self.guards.refusals, write=True
             ),
@@ -302,7 +302,9 @@ class _Builder:
         @self.router.post(
             f"{self.key_path}/restore",
             response_model=self.public,
-            **self._options("Restore", err.NotFound, err.Conflict, write=True),
+            **self._options(
+                "Restore", err.NotFound, err.Conflict, write=True, responses=tagged(200)
+            ),
         )
         @self._keyed
         async def restore_row(request: Request, response: Response, key: Any) -> Response:

@@ -128,21 +128,47 @@ async def lasting_lock(
         Locked: Somebody else had it until the time was over.
         ConfigError: The server's connection is another one for each transaction.
     """
+    if not options.single_writer:
+        _refuse_pooler(engine.dialect.name, options)
+        async with borrowed(engine) as connection, held(connection, options, name, seconds):
+            yield
+        return
+    with closing(_lock_file(options, name)) as file:
+        await _patiently(lambda: _try_file(file), name, seconds)
+        yield
+
+
+@asynccontextmanager
+async def held(
+    connection: AsyncConnection, options: EngineOptions, name: str, seconds: float | None
+) -> AsyncIterator[None]:
+    """Hold a named lock on a connection, with whatever it does, while the block runs.
+
+    A server gives it away when the connection ends, and not before: what the connection was told
+    last is done by then, even if we are dead.
+
+    Raises:
+        Locked: Somebody else had it until the time was over.
+        ConfigError: The server's connection is another one for each transaction.
+    """
     if options.single_writer:
         with closing(_lock_file(options, name)) as file:
             await _patiently(lambda: _try_file(file), name, seconds)
             yield
         return
-    if engine.dialect.name == "postgresql" and not options.direct:
+    _refuse_pooler(connection.dialect.name, options)
+    # It is given back with the connection.
+    await _patiently(lambda: _try_lock(connection, name, lasting=True), name, seconds)
+    await connection.commit()
+    yield
+
+
+def _refuse_pooler(dialect: str, options: EngineOptions) -> None:
+    if dialect == "postgresql" and not options.direct:
         raise ConfigError(
             "A pooler of transactions cannot hold an advisory lock without a transaction.",
             hint="Use advisory_lock(session, name) in a unit of work.",
         )
-    async with borrowed(engine) as connection:
-        # It is given back with the connection.
-        await _patiently(lambda: _try_lock(connection, name, lasting=True), name, seconds)
-        await connection.commit()
-        yield
 
 
 async def _patiently(

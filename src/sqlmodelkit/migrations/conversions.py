@@ -1,0 +1,247 @@
+"""Steps of a migration that change a column's type or name and keep what is in it.
+
+Start at `ChangeTypeOp`. Migrations say `op.change_type` and `op.rename_column`.
+"""
+
+from typing import Any, Self
+
+from alembic.autogenerate import renderers
+from alembic.operations import MigrateOperation, Operations, ops
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Date,
+    DateTime,
+    Enum,
+    Float,
+    Integer,
+    Numeric,
+    String,
+    cast,
+    column,
+    func,
+    inspect,
+    select,
+    table,
+    text,
+)
+from sqlalchemy.types import TypeEngine
+
+from sqlmodelkit.errors import ConfigError
+
+from .rendering import render_type
+
+Kind = TypeEngine[Any]
+_MYSQL_LENGTH = 255
+_INTEGERS = ("SMALLINT", "INTEGER", "BIGINT")
+
+
+@Operations.register_operation("change_type")
+class ChangeTypeOp(MigrateOperation):
+    """Changes a column's type; refused while a value would be another one afterwards."""
+
+    def __init__(
+        self,
+        table_name: str,
+        column_name: str,
+        type_: Kind,
+        *,
+        existing_type: Kind,
+        existing_nullable: bool,
+        lose: bool = False,
+    ) -> None:
+        """Say which column, from which type to which, and whether values may be lost."""
+        self.table_name = table_name
+        self.column_name = column_name
+        self.type_ = type_
+        self.existing_type = existing_type
+        self.existing_nullable = existing_nullable
+        self.lose = lose
+
+    @classmethod
+    def change_type(  # noqa: PLR0913 - as Alembic calls it
+        cls,
+        operations: Operations,
+        table_name: str,
+        column_name: str,
+        type_: Kind,
+        *,
+        existing_type: Kind,
+        existing_nullable: bool,
+        lose: bool = False,
+    ) -> None:
+        """Change it."""
+        operations.invoke(
+            cls(
+                table_name,
+                column_name,
+                type_,
+                existing_type=existing_type,
+                existing_nullable=existing_nullable,
+                lose=lose,
+            )
+        )
+
+    def reverse(self) -> Self:
+        """Return what undoes it."""
+        return type(self)(
+            self.table_name,
+            self.column_name,
+            self.existing_type,
+            existing_type=self.type_,
+            existing_nullable=self.existing_nullable,
+        )
+
+    def to_diff_tuple(self) -> tuple[Any, ...]:
+        """Return it as Alembic's own steps are told."""
+        return ("modify_type", None, self.table_name, self.column_name, {}, self.existing_type,
+                self.type_)  # fmt: skip
+
+
+@Operations.register_operation("rename_column")
+class RenameColumnOp(MigrateOperation):
+    """Renames a column, and what refers to it."""
+
+    def __init__(self, table_name: str, old: str, new: str) -> None:
+        """Say which column, and its new name."""
+        self.table_name = table_name
+        self.old = old
+        self.new = new
+
+    @classmethod
+    def rename_column(cls, operations: Operations, table_name: str, old: str, new: str) -> None:
+        """Rename it."""
+        operations.invoke(cls(table_name, old, new))
+
+    def reverse(self) -> "RenameColumnOp":
+        """Return what undoes it."""
+        return RenameColumnOp(self.table_name, self.new, self.old)
+
+    def to_diff_tuple(self) -> tuple[Any, ...]:
+        """Return it as Alembic's own steps are told."""
+        return ("rename_column", self.table_name, self.old, self.new)
+
+
+class RenameTableOp(ops.RenameTableOp):
+    """Renames a table, as Alembic's own step does, and can be undone."""
+
+    def reverse(self) -> "RenameTableOp":
+        """Return what undoes it."""
+        return RenameTableOp(self.new_table_name, self.table_name)
+
+    def to_diff_tuple(self) -> tuple[Any, ...]:
+        """Return it as Alembic's own steps are told."""
+        return ("rename_table", self.table_name, self.new_table_name)
+
+
+@renderers.dispatch_for(RenameTableOp)
+def _render_rename_table(autogen: Any, op: RenameTableOp) -> str:
+    return f"op.rename_table({str(op.table_name)!r}, {op.new_table_name!r})"
+
+
+@renderers.dispatch_for(ChangeTypeOp)
+def _render_type(autogen: Any, op: ChangeTypeOp) -> str:
+    lose = "    lose=True,\n" if op.lose else ""
+    return (
+        f"op.change_type(\n    {op.table_name!r},\n    {op.column_name!r},\n"
+        f"    {render_type(op.type_, autogen)},\n"
+        f"    existing_type={render_type(op.existing_type, autogen)},\n"
+        f"    existing_nullable={op.existing_nullable},\n{lose})"
+    )
+
+
+@renderers.dispatch_for(RenameColumnOp)
+def _render_rename(autogen: Any, op: RenameColumnOp) -> str:
+    return f"op.rename_column({op.table_name!r}, {op.old!r}, {op.new!r})"
+
+
+@Operations.implementation_for(RenameColumnOp)
+def _rename(operations: Operations, op: RenameColumnOp) -> None:
+    quote = operations.migration_context.dialect.identifier_preparer.quote
+    operations.execute(
+        f"ALTER TABLE {quote(op.table_name)} RENAME COLUMN {quote(op.old)} TO {quote(op.new)}"
+    )
+
+
+@Operations.implementation_for(ChangeTypeOp)
+def _change_type(operations: Operations, op: ChangeTypeOp) -> None:
+    offline = operations.get_context().as_sql
+    if not (offline or op.lose or keeps(op.existing_type, op.type_)):
+        _refuse_loss(operations, op)
+    dialect = operations.migration_context.dialect
+    found: dict[str, Any] = {"nullable": op.existing_nullable, "default": None}
+    if not offline:
+        columns = inspect(operations.get_bind()).get_columns(op.table_name)
+        found = next({**each} for each in columns if each["name"] == op.column_name)
+    if dialect.name == "postgresql":
+        _change_on_postgresql(operations, op, found["default"])
+        return
+    with operations.batch_alter_table(op.table_name) as batch:
+        batch.alter_column(
+            op.column_name,
+            type_=op.type_,
+            existing_type=op.existing_type,
+            existing_nullable=bool(found["nullable"]),
+            existing_server_default=text(str(found["default"])) if found["default"] else None,
+        )
+
+
+def _change_on_postgresql(operations: Operations, op: ChangeTypeOp, default: Any) -> None:
+    dialect = operations.migration_context.dialect
+    quote = dialect.identifier_preparer.quote
+    kind = op.type_.compile(dialect=dialect)
+    start = f"ALTER TABLE {quote(op.table_name)} ALTER COLUMN {quote(op.column_name)}"
+    # A sequence counts on in any kind of number.
+    moved = default is not None and not str(default).startswith("nextval(")
+    if moved:
+        operations.execute(f"{start} DROP DEFAULT")
+    operations.execute(f"{start} TYPE {kind} USING {quote(op.column_name)}::{kind}")
+    if moved:
+        operations.execute(f"{start} SET DEFAULT ({default})::{kind}")
+
+
+def _refuse_loss(operations: Operations, op: ChangeTypeOp) -> None:
+    if isinstance(op.type_, JSON) or isinstance(op.existing_type, JSON):
+        return
+    value: Any = column(op.column_name, op.existing_type)
+    kept = cast(cast(value, op.type_), op.existing_type)
+    if operations.migration_context.dialect.name == "mysql" and isinstance(op.type_, Enum):
+        kept = value
+    query = select(func.count()).select_from(table(op.table_name)).where(kept != value)
+    rows = operations.get_bind().scalar(query)
+    if rows:
+        raise ConfigError(
+            f"{rows} values of {op.table_name}.{op.column_name} would be lost as {op.type_!r}.",
+            hint="Change them first, or write lose=True in the migration.",
+        )
+
+
+def keeps(found: Kind, wanted: Kind) -> bool:  # noqa: PLR0911 - a table of types
+    """Tell whether every value of a type is the same in another."""
+    if isinstance(wanted, String) and not isinstance(wanted, Enum):
+        if wanted.length is None:
+            return not isinstance(found, (Float, JSON))
+        return isinstance(found, String) and (found.length or wanted.length + 1) <= wanted.length
+    if isinstance(found, String):
+        return False
+    if isinstance(found, Integer) and isinstance(wanted, Integer):
+        sizes = [_INTEGERS.index(_size(each)) for each in (found, wanted)]
+        return sizes[0] <= sizes[1]
+    if isinstance(found, Integer) and isinstance(wanted, Numeric):
+        return wanted.precision is None or wanted.precision - (wanted.scale or 0) >= 19
+    if isinstance(found, Boolean):
+        return isinstance(wanted, (Boolean, Integer, Numeric))
+    if isinstance(found, Date):
+        return isinstance(wanted, (Date, DateTime))
+    if isinstance(found, Numeric) and isinstance(wanted, Numeric):
+        return _digits(found) <= _digits(wanted) and (found.scale or 0) <= (wanted.scale or 0)
+    return type(found.as_generic()) is type(wanted.as_generic())
+
+
+def _size(kind: Integer) -> str:
+    name = type(kind.as_generic()).__name__.upper()
+    return {"SMALLINTEGER": "SMALLINT", "BIGINTEGER": "BIGINT"}.get(name, "INTEGER")
+
+
+def _digits(kind: Numeric[Any]) -> int:
+    return 1000 if kind.precision is None else kind.precision - (kind.scale or 0)

@@ -1,0 +1,101 @@
+"""Enums that are new, changed or gone: PostgreSQL keeps them as types, MySQL in each column.
+
+Start at `with_enums`.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from alembic.operations import MigrateOperation, ops
+from sqlalchemy import Column, Enum, MetaData, inspect
+
+from .conversions import ChangeTypeOp
+from .operations import ChangeEnumOp, CreateEnumOp, DropEnumOp
+
+Steps = list[MigrateOperation]
+Places = dict[str, dict[str, list[str]]]
+"""Of each enum: its columns, as `hero.rank`, and their values."""
+
+
+def with_enums(steps: Iterable[MigrateOperation], metadata: MetaData, connection: Any) -> Steps:
+    """Return the steps with those that make, change and drop enums around them."""
+    steps = list(steps)
+    wanted = _wanted(metadata)
+    found = _found(connection)
+    new = set(_new_columns(steps))
+    types = _types(connection)
+    first: Steps = []
+    last: Steps = []
+    for name, places in wanted.items():
+        values = next(iter(places.values()))
+        if set(places) <= new:
+            if name not in types:
+                first.append(CreateEnumOp(name, values))
+        elif changed := _change(name, places, found, types):
+            (first if changed.only_adds() else last).append(changed)
+    kept = {name for name in wanted if name in types}
+    used = {name for name, places in found.items() if name}
+    last += [DropEnumOp(name, types[name]) for name in sorted(used - kept) if name in types]
+    return first + steps + last
+
+
+def _wanted(metadata: MetaData) -> Places:
+    places: Places = {}
+    for table in metadata.sorted_tables:
+        for column in table.columns:
+            kind: Any = column.type
+            if isinstance(kind, Enum) and kind.native_enum and kind.name:
+                kept = places.setdefault(str(kind.name), {})
+                kept[f"{table.name}.{column.name}"] = list(kind.enums)
+    return places
+
+
+def _found(connection: Any) -> Places:
+    """Return the enums of a database; those of MySQL have no name."""
+    places: Places = {}
+    if connection.dialect.name == "sqlite":
+        return places
+    inspector = inspect(connection)
+    for (_, table), columns in inspector.get_multi_columns().items():
+        for column in columns:
+            kind: Any = column["type"]
+            if isinstance(kind, Enum):
+                kept = places.setdefault(str(kind.name or ""), {})
+                kept[f"{table}.{column['name']}"] = list(kind.enums)
+    return places
+
+
+def _types(connection: Any) -> dict[str, list[str]]:
+    if connection.dialect.name != "postgresql":
+        return {}
+    inspector: Any = inspect(connection)
+    return {each["name"]: list(each["labels"]) for each in inspector.get_enums()}
+
+
+def _change(
+    name: str, places: dict[str, list[str]], found: Places, types: dict[str, list[str]]
+) -> ChangeEnumOp | None:
+    new = next(iter(places.values()))
+    if name in types:
+        there = [address for address in places if address in found.get(name, {})]
+        old = types[name]
+    else:
+        unnamed = found.get("", {})
+        there = [address for address in places if address in unnamed and unnamed[address] != new]
+        old = unnamed[there[0]] if there else new
+    return ChangeEnumOp(name, there, old=old, new=new) if old != new and there else None
+
+
+def _new_columns(steps: Steps) -> Iterable[str]:
+    """Return the columns that steps make, or make hold another type."""
+    for step in steps:
+        if isinstance(step, ops.CreateTableOp):
+            for item in step.columns:
+                if isinstance(item, Column):
+                    yield f"{step.table_name}.{item.name}"
+        elif isinstance(step, ops.ModifyTableOps):
+            for inner in step.ops:
+                if isinstance(inner, ops.AddColumnOp):
+                    yield f"{inner.table_name}.{inner.column.name}"
+        elif isinstance(step, ChangeTypeOp):
+            yield f"{step.table_name}.{step.column_name}"

@@ -1,0 +1,220 @@
+"""How Alembic is run: on our async engine, with our options, whoever calls it.
+
+Start at `run_environment`, which `env.py` calls.
+"""
+
+import asyncio
+from argparse import Namespace
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
+from io import StringIO
+from pathlib import Path
+from typing import Any, TypeVar
+
+from alembic import context
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.pool import NullPool
+
+from sqlmodelkit.connections import create_engine
+from sqlmodelkit.engines import IMMEDIATE, EngineOptions, engine_options
+from sqlmodelkit.errors import ConfigError
+from sqlmodelkit.projects import find_project
+from sqlmodelkit.sessions import translating
+from sqlmodelkit.settings import DatabaseSettings
+
+from . import conversions, operations
+from .comparing import PLUGINS, compare_default, compare_type, include_object
+from .place import FILE_TEMPLATE, Schema
+from .rendering import render_item
+
+T = TypeVar("T")
+LOCK_TIMEOUT = 5.0
+OWN_STEPS = (conversions, operations)
+"""Modules with steps that Alembic knows once they are imported."""
+_RUN = "sqlmodelkit"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of Alembic: what it is about, on which connection, and who listens.
+
+    Attributes:
+        schema: What the migrations are about.
+        connection: Where they run; None for a run that only writes SQL.
+        options: More options for Alembic's own `configure`.
+    """
+
+    schema: Schema
+    connection: Connection | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+def config_of(run: Run) -> Config:
+    """Return the configuration that Alembic's commands take; their output is in its `stdout`."""
+    config = Config(stdout=StringIO(), output_buffer=StringIO(), cmd_opts=Namespace(quiet=True))
+    location = str(run.schema.directory).replace("%", "%%")
+    config.set_main_option("script_location", location)
+    config.set_main_option("file_template", FILE_TEMPLATE)
+    config.attributes[_RUN] = run
+    return config
+
+
+def scripts_of(schema: Schema) -> ScriptDirectory:
+    """Return the migrations of a directory.
+
+    Raises:
+        ConfigError: There is no directory, or one of the files cannot be read.
+    """
+    schema.check()
+    with speaking():
+        return ScriptDirectory.from_config(config_of(Run(schema)))
+
+
+@contextmanager
+def speaking() -> Iterator[None]:
+    """Turn what Alembic says of a mistake into a `ConfigError`.
+
+    Raises:
+        ConfigError: Alembic has refused something.
+    """
+    try:
+        yield
+    except CommandError as error:
+        raise ConfigError(str(error).replace("\n", " ")) from error
+
+
+def engine_of(settings: DatabaseSettings, *, lock_timeout: float = LOCK_TIMEOUT) -> EngineOptions:
+    """Return options of an engine for migrations: statements without a limit, locks with one."""
+    settings = settings.model_copy(
+        update={
+            "statement_timeout": 0.0,
+            "idle_in_transaction_timeout": 0.0,
+            "lock_timeout": lock_timeout,
+        }
+    )
+    options = engine_options(settings)
+    on_connect = options.on_connect
+    match options.url.get_backend_name():
+        case "sqlite":
+            # A table that is rebuilt is dropped first, which would empty the tables that refer to
+            # it. What they refer to is checked before the commit.
+            on_connect = (*on_connect, "PRAGMA foreign_keys = OFF")
+        case "mysql" | "mariadb":
+            seconds = max(1, round(lock_timeout)) if lock_timeout else 31536000
+            on_connect = (*on_connect, f"SET SESSION lock_wait_timeout = {seconds}")
+    kept = {k: v for k, v in options.arguments.items() if k in ("connect_args", "echo")}
+    arguments = kept | {"poolclass": NullPool}
+    return replace(options, on_connect=on_connect, arguments=arguments)
+
+
+@asynccontextmanager
+async def connected(
+    settings: DatabaseSettings, *, lock_timeout: float = LOCK_TIMEOUT
+) -> AsyncIterator[AsyncConnection]:
+    """Open a connection for migrations.
+
+    Raises:
+        ConfigError: The database lives in memory only, or does not let us in.
+        Unavailable: It does not answer.
+    """
+    options = engine_of(settings, lock_timeout=lock_timeout)
+    if options.memory is not None:
+        raise ConfigError(
+            "A database in memory has no migrations: it is gone when the command ends.",
+            hint="Set DATABASE_URL to a file or a server.",
+        )
+    engine = create_engine(options)
+    if options.single_writer:
+        engine = engine.execution_options(**{IMMEDIATE: True})
+    try:
+        with translating():
+            async with engine.connect() as connection:
+                yield connection
+    finally:
+        await engine.dispose()
+
+
+async def on_connection(
+    connection: AsyncConnection, work: Callable[[Config], T], schema: Schema, **options: Any
+) -> T:
+    """Run one of Alembic's commands on a connection, and return what it returns."""
+
+    def run(sync: Connection) -> T:
+        with speaking():
+            return work(config_of(Run(schema, sync, options)))
+
+    done = await connection.run_sync(run)
+    await connection.rollback()
+    return done
+
+
+def context_of(connection: Connection, schema: Schema) -> MigrationContext:
+    """Return Alembic's own view of a database, with our options."""
+    return MigrationContext.configure(connection, opts=options_of(Run(schema, connection)))
+
+
+def options_of(run: Run) -> dict[str, Any]:
+    """Return the options of Alembic's `configure`, alike for every command."""
+    return {
+        "target_metadata": run.schema.metadata,
+        "compare_type": compare_type,
+        "compare_server_default": compare_default,
+        "include_object": include_object,
+        "autogenerate_plugins": PLUGINS,
+        "render_item": render_item,
+        "render_as_batch": True,
+        "transaction_per_migration": True,
+        **run.options,
+    }
+
+
+def run_environment() -> None:
+    """Run what Alembic was asked for: called by the `env.py` that `init` writes.
+
+    The models and the database are those of the project that the directory belongs to, unless
+    the call came from one of our own commands, which knows them.
+
+    Raises:
+        ConfigError: The project does not say where the application is, or has no tables.
+    """
+    run: Run | None = context.config.attributes.get(_RUN)
+    if run is not None:
+        _configured(run)
+        return
+    location = context.config.get_alembic_option("script_location")
+    run = Run(Schema.of(find_project(Path(location or "."))))
+    if context.is_offline_mode():
+        _configured(run)
+    else:
+        asyncio.run(_online(run))
+
+
+async def _online(run: Run) -> None:
+    async with connected(run.schema.settings) as connection:
+        await connection.run_sync(lambda sync: _configured(replace(run, connection=sync)))
+
+
+def _configured(run: Run) -> None:
+    if run.connection is None:
+        url = run.schema.settings.engine_url()
+        target: dict[str, Any] = {
+            "url": url,
+            "literal_binds": True,
+            "dialect_opts": {"paramstyle": "named"},
+        }
+        sqlite = url.get_backend_name() == "sqlite"
+    else:
+        target = {"connection": run.connection}
+        sqlite = run.connection.dialect.name == "sqlite"
+    # SQLite rolls tables back too, as long as nobody commits in between, as Python's driver
+    # would: ours begins and ends transactions only where it is told.
+    options: dict[str, Any] = options_of(run) | ({"transactional_ddl": True} if sqlite else {})
+    context.configure(**target, **options)
+    with context.begin_transaction():
+        context.run_migrations()

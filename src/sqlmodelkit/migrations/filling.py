@@ -1,0 +1,190 @@
+"""What a column that must not be null holds in the rows that are there already.
+
+Start at `filled` (going up) and `refilled` (coming back).
+"""
+
+import enum
+from collections.abc import Iterable
+from datetime import date, datetime, time
+from typing import Any
+
+from alembic.operations import MigrateOperation, ops
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Enum,
+    Float,
+    Integer,
+    MetaData,
+    Numeric,
+    String,
+    text,
+)
+from sqlalchemy.types import TypeDecorator
+
+from sqlmodelkit.errors import ConfigError
+
+from .asking import Asked
+
+Steps = list[MigrateOperation]
+
+
+def filled(steps: Iterable[MigrateOperation], asked: Asked, metadata: MetaData) -> Steps:
+    """Return steps that also hold on a table with rows.
+
+    A new column that must not be null comes with a value for the rows that are there, as a server
+    default that is taken away again. Nulls of a column that must not have any more are replaced
+    if a value was named.
+
+    Raises:
+        ConfigError: A new column must not be null, and there is no value for it.
+    """
+    result: Steps = []
+    for step in steps:
+        if not isinstance(step, ops.ModifyTableOps):
+            result.append(step)
+            continue
+        afterwards: Steps = []
+        for inner in step.ops:
+            if isinstance(inner, ops.AddColumnOp) and _needs_value(inner.column):
+                value = _value(inner, asked)
+                afterwards.append(_with_default(inner, value))
+            elif isinstance(inner, ops.AlterColumnOp) and inner.modify_nullable is False:
+                result += _update(inner, asked, metadata)
+        result.append(step)
+        if afterwards:
+            result.append(ops.ModifyTableOps(step.table_name, afterwards, schema=step.schema))
+    return result
+
+
+def refilled(steps: Iterable[MigrateOperation]) -> Steps:
+    """Return steps that bring columns back, whose values are gone, on a table with rows.
+
+    They hold an empty value of their type, or null where all rows must differ or must refer to
+    another row.
+    """
+    result: Steps = []
+    for step in steps:
+        result.append(step)
+        if not isinstance(step, ops.ModifyTableOps):
+            continue
+        bound = _bound(step)
+        afterwards: Steps = []
+        for inner in step.ops:
+            if not (isinstance(inner, ops.AddColumnOp) and _needs_value(inner.column)):
+                continue
+            value = _neutral(inner.column.type)
+            if value is None or inner.column.name in bound:
+                inner.column.nullable = True
+            else:
+                afterwards.append(_with_default(inner, value))
+        if afterwards:
+            result.append(ops.ModifyTableOps(step.table_name, afterwards, schema=step.schema))
+    return result
+
+
+def _needs_value(column: Column[Any]) -> bool:
+    return not column.nullable and column.server_default is None
+
+
+def _value(step: ops.AddColumnOp, asked: Asked) -> str:
+    name = f"{step.table_name}.{step.column.name}"
+    if name in asked.fill:
+        return literal(step.column, asked.fill[name])
+    default: Any = step.column.default
+    if default is not None and default.is_scalar:
+        return literal(step.column, default.arg)
+    raise ConfigError(
+        f"The new column {name} must not be null, and nothing says what it holds in the rows that "
+        "are there.",
+        hint=f"Say --fill {name}=VALUE, or give it a default, or let it be null.",
+    )
+
+
+def _with_default(step: ops.AddColumnOp, value: str) -> ops.AlterColumnOp:
+    """Give a new column a server default, and return the step that takes it away again."""
+    column = step.column
+    column.server_default = None
+    step.column = Column(column.name, column.type, nullable=False, server_default=text(value))
+    step.column.comment = column.comment
+    return ops.AlterColumnOp(
+        step.table_name,
+        column.name,
+        schema=step.schema,
+        existing_type=column.type,
+        existing_nullable=False,
+        modify_server_default=None,
+    )
+
+
+def _update(step: ops.AlterColumnOp, asked: Asked, metadata: MetaData) -> Steps:
+    name = f"{step.table_name}.{step.column_name}"
+    if name not in asked.fill:
+        return []
+    column = metadata.tables[step.table_name].columns[step.column_name]
+    value = literal(column, asked.fill[name])
+    statement = (
+        f"UPDATE {step.table_name} SET {step.column_name} = {value} "  # noqa: S608
+        f"WHERE {step.column_name} IS NULL"
+    )
+    return [ops.ExecuteSQLOp(statement)]
+
+
+def literal(column: Column[Any], value: Any) -> str:
+    """Return a value as SQL, alike for every engine.
+
+    Raises:
+        ConfigError: It does not fit the column.
+    """
+    kind = _plain(column.type)
+    if isinstance(value, enum.Enum):
+        value = value.name if isinstance(kind, Enum) else value.value
+    if isinstance(kind, Boolean):
+        return "true" if str(value).lower() in ("1", "true", "yes") else "false"
+    if isinstance(kind, (Integer, Numeric, Float)):
+        try:
+            float(value)
+        except ValueError:
+            raise ConfigError(f"{value!r} is no number, as {column.name} needs.") from None
+        return str(value)
+    if isinstance(value, (date, datetime, time)):
+        value = value.isoformat(" ") if isinstance(value, datetime) else value.isoformat()
+    escaped = str(value).replace("'", "''").replace(":", "\\:")
+    return f"'{escaped}'"
+
+
+def _plain(kind: Any) -> Any:
+    return kind.impl_instance if isinstance(kind, TypeDecorator) else kind
+
+
+def _neutral(kind: Any) -> str | None:
+    plain = _plain(kind)
+    match plain:
+        case Enum():
+            return f"'{plain.enums[0]}'"
+        case Boolean():
+            return "false"
+        case Integer() | Numeric() | Float():
+            return "0"
+        case DateTime():
+            return "'1970-01-01 00\\:00\\:00'"
+        case Date():
+            return "'1970-01-01'"
+        case String():
+            return "''"
+    return None
+
+
+def _bound(step: ops.ModifyTableOps) -> set[str]:
+    """Return the columns that a unique or a foreign key is made for."""
+    names: set[str] = set()
+    for inner in step.ops:
+        if isinstance(inner, ops.CreateForeignKeyOp):
+            names |= set(inner.local_cols)
+        elif isinstance(inner, ops.CreateUniqueConstraintOp) or (
+            isinstance(inner, ops.CreateIndexOp) and inner.unique
+        ):
+            names |= {str(getattr(each, "name", each)) for each in inner.columns}
+    return names

@@ -1,0 +1,229 @@
+"""Steps of a migration that Alembic lacks: the values of an enum, on every engine.
+
+Start at `ChangeEnumOp`. Migrations say `op.create_enum`, `op.change_enum` and `op.drop_enum`.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+from alembic.autogenerate import renderers
+from alembic.operations import MigrateOperation, Operations
+from sqlalchemy import Enum, inspect, text
+
+from sqlmodelkit.errors import ConfigError
+
+
+@Operations.register_operation("create_enum")
+class CreateEnumOp(MigrateOperation):
+    """Makes a type of PostgreSQL; nothing on other engines, where columns hold the values."""
+
+    def __init__(self, name: str, values: Sequence[str]) -> None:
+        """Say which type."""
+        self.name = name
+        self.values = list(values)
+
+    @classmethod
+    def create_enum(cls, operations: Operations, name: str, values: Sequence[str]) -> None:
+        """Make it."""
+        operations.invoke(cls(name, values))
+
+    def reverse(self) -> "DropEnumOp":
+        """Return what undoes it."""
+        return DropEnumOp(self.name, self.values)
+
+    def to_diff_tuple(self) -> tuple[Any, ...]:
+        """Return it as Alembic's own steps are told."""
+        return ("add_enum", self.name, self.values)
+
+
+@Operations.register_operation("drop_enum")
+class DropEnumOp(MigrateOperation):
+    """Drops a type of PostgreSQL that no column has any more."""
+
+    def __init__(self, name: str, values: Sequence[str]) -> None:
+        """Say which type, and the values that it had."""
+        self.name = name
+        self.values = list(values)
+
+    @classmethod
+    def drop_enum(cls, operations: Operations, name: str, values: Sequence[str]) -> None:
+        """Drop it."""
+        operations.invoke(cls(name, values))
+
+    def reverse(self) -> CreateEnumOp:
+        """Return what undoes it."""
+        return CreateEnumOp(self.name, self.values)
+
+    def to_diff_tuple(self) -> tuple[Any, ...]:
+        """Return it as Alembic's own steps are told."""
+        return ("remove_enum", self.name, self.values)
+
+
+@Operations.register_operation("change_enum")
+class ChangeEnumOp(MigrateOperation):
+    """Changes which values columns may hold; refused while a row has one that goes away."""
+
+    def __init__(
+        self, name: str, columns: Sequence[str], *, old: Sequence[str], new: Sequence[str]
+    ) -> None:
+        """Say which type, in which columns, from which values to which."""
+        self.name = name
+        self.columns = list(columns)
+        self.old = list(old)
+        self.new = list(new)
+
+    @classmethod
+    def change_enum(
+        cls,
+        operations: Operations,
+        name: str,
+        columns: Sequence[str],
+        *,
+        old: Sequence[str],
+        new: Sequence[str],
+    ) -> None:
+        """Change it."""
+        operations.invoke(cls(name, columns, old=old, new=new))
+
+    def reverse(self) -> Self:
+        """Return what undoes it."""
+        return type(self)(self.name, self.columns, old=self.new, new=self.old)
+
+    def to_diff_tuple(self) -> tuple[Any, ...]:
+        """Return it as Alembic's own steps are told."""
+        return ("modify_enum", self.name, self.columns, self.old, self.new)
+
+    def only_adds(self) -> bool:
+        """Tell whether every value stays, in its order."""
+        return [value for value in self.new if value in self.old] == self.old
+
+
+@renderers.dispatch_for(CreateEnumOp)
+def _render_create(autogen: Any, op: CreateEnumOp) -> str:
+    return f"op.create_enum({op.name!r}, {op.values!r})"
+
+
+@renderers.dispatch_for(DropEnumOp)
+def _render_drop(autogen: Any, op: DropEnumOp) -> str:
+    return f"op.drop_enum({op.name!r}, {op.values!r})"
+
+
+@renderers.dispatch_for(ChangeEnumOp)
+def _render_change(autogen: Any, op: ChangeEnumOp) -> str:
+    return (
+        f"op.change_enum(\n    {op.name!r},\n    {op.columns!r},\n"
+        f"    old={op.old!r},\n    new={op.new!r},\n)"
+    )
+
+
+@Operations.implementation_for(CreateEnumOp)
+def _create(operations: Operations, op: CreateEnumOp) -> None:
+    if operations.migration_context.dialect.name == "postgresql":
+        operations.execute(
+            f"CREATE TYPE {_quoted(operations, op.name)} AS ENUM ({_list(op.values)})"
+        )
+
+
+@Operations.implementation_for(DropEnumOp)
+def _drop(operations: Operations, op: DropEnumOp) -> None:
+    if operations.migration_context.dialect.name == "postgresql":
+        operations.execute(f"DROP TYPE {_quoted(operations, op.name)}")
+
+
+@Operations.implementation_for(ChangeEnumOp)
+def _change(operations: Operations, op: ChangeEnumOp) -> None:
+    match operations.migration_context.dialect.name:
+        case "postgresql" if op.only_adds():
+            _add_values(operations, op)
+        case "postgresql":
+            _swap(operations, op)
+        case "sqlite":
+            _refuse_gone(operations, op)
+        case _:
+            _refuse_gone(operations, op)
+            _modify(operations, op)
+
+
+def _add_values(operations: Operations, op: ChangeEnumOp) -> None:
+    """Add values without a lock on any table; a value can be used after the commit only."""
+    with operations.get_context().autocommit_block():
+        for place, value in enumerate(op.new):
+            if value in op.old:
+                continue
+            where = (
+                f" AFTER {_list(op.new[place - 1 : place])}"
+                if place
+                else (f" BEFORE {_list(op.old[:1])}" if op.old else "")
+            )
+            operations.execute(
+                f"ALTER TYPE {_quoted(operations, op.name)}"
+                f" ADD VALUE IF NOT EXISTS {_list([value])}{where}"
+            )
+
+
+def _swap(operations: Operations, op: ChangeEnumOp) -> None:
+    """Replace the type: PostgreSQL cannot take a value away from one."""
+    name, old = _quoted(operations, op.name), _quoted(operations, f"{op.name}__old")
+    operations.execute(f"ALTER TYPE {name} RENAME TO {old}")
+    operations.execute(f"CREATE TYPE {name} AS ENUM ({_list(op.new)})")
+    for address in op.columns:
+        table, column = (_quoted(operations, part) for part in address.rsplit(".", 1))
+        default = _default(operations, address)
+        if default is not None:
+            operations.execute(f"ALTER TABLE {table} ALTER COLUMN {column} DROP DEFAULT")
+        operations.execute(
+            f"ALTER TABLE {table} ALTER COLUMN {column} TYPE {name} USING {column}::text::{name}"
+        )
+        if default is not None:
+            operations.execute(
+                f"ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT '{default}'::{name}"
+            )
+    operations.execute(f"DROP TYPE {old}")
+
+
+def _default(operations: Operations, address: str) -> str | None:
+    if operations.get_context().as_sql:
+        return None
+    table, column = address.rsplit(".", 1)
+    found = {each["name"]: each for each in inspect(operations.get_bind()).get_columns(table)}
+    default = found[column]["default"]
+    return None if default is None else default.split("::")[0].strip("'")
+
+
+def _modify(operations: Operations, op: ChangeEnumOp) -> None:
+    for address in op.columns:
+        table, column = address.rsplit(".", 1)
+        found = {each["name"]: each for each in inspect(operations.get_bind()).get_columns(table)}
+        operations.alter_column(
+            table,
+            column,
+            type_=Enum(*op.new, name=op.name),
+            existing_nullable=found[column]["nullable"],
+            existing_server_default=(
+                text(str(found[column]["default"])) if found[column]["default"] else None
+            ),
+        )
+
+
+def _refuse_gone(operations: Operations, op: ChangeEnumOp) -> None:
+    gone = [value for value in op.old if value not in op.new]
+    if not gone or operations.get_context().as_sql:
+        return
+    for address in op.columns:
+        table, column = (_quoted(operations, part) for part in address.rsplit(".", 1))
+        query = text(f"SELECT count(*) FROM {table} WHERE {column} IN ({_list(gone)})")  # noqa: S608
+        rows = operations.get_bind().scalar(query)
+        if rows:
+            raise ConfigError(
+                f"{rows} rows have one of {', '.join(gone)} in {address}, which would go away.",
+                hint="Give these rows another value first.",
+            )
+
+
+def _quoted(operations: Operations, name: str) -> str:
+    return operations.migration_context.dialect.identifier_preparer.quote(name)
+
+
+def _list(values: Sequence[str]) -> str:
+    quoted = (value.replace("'", "''") for value in values)
+    return ", ".join(f"'{value}'" for value in quoted)

@@ -1,0 +1,148 @@
+"""The order of a migration's steps, so that each engine takes them, in both directions.
+
+Start at `arranged`.
+"""
+
+from collections.abc import Iterable
+from itertools import groupby
+from typing import Any
+
+from alembic.operations import MigrateOperation, ops
+from sqlalchemy import MetaData, inspect
+
+from .conversions import ChangeTypeOp
+
+Steps = list[MigrateOperation]
+_FOREIGN = "foreignkey"
+
+
+def arranged(steps: Iterable[MigrateOperation], connection: Any) -> Steps:
+    """Return steps so that nothing is dropped that another one still needs.
+
+    New tables come first, then changes, then tables that go away, those that refer to others
+    before the others. Within a table foreign keys go first and come last.
+    """
+    steps = list(steps)
+    gone = {step.table_name for step in steps if isinstance(step, ops.DropTableOp)}
+    kept: Steps = []
+    leaving: Steps = []
+    for step in steps:
+        if isinstance(step, ops.DropTableOp):
+            leaving.append(step)
+        elif isinstance(step, ops.ModifyTableOps):
+            if step.table_name in gone:
+                leaving.append(step)
+            else:
+                kept += _modified(step, connection)
+        else:
+            kept.append(step)
+    return kept + _dropped(leaving, connection)
+
+
+def without_needless(steps: Iterable[MigrateOperation]) -> Steps:
+    """Return steps without those that drop an index of a table which is dropped right after.
+
+    MySQL refuses them where a foreign key needs the index.
+    """
+    steps = list(steps)
+    gone = {step.table_name for step in steps if isinstance(step, ops.DropTableOp)}
+    return [
+        step
+        for step in steps
+        if not (isinstance(step, (ops.ModifyTableOps, ops.DropIndexOp)) and step.table_name in gone)
+    ]
+
+
+def _dropped(leaving: Steps, connection: Any) -> Steps:
+    names = [step.table_name for step in leaving if isinstance(step, ops.DropTableOp)]
+    if len(names) > 1:
+        found = MetaData()
+        found.reflect(connection, only=names, resolve_fks=False)
+        order = {each.name: place for place, each in enumerate(reversed(found.sorted_tables))}
+        leaving = sorted(leaving, key=lambda step: order.get(_table_of(step), 0))
+    return leaving
+
+
+def _table_of(step: Any) -> str:
+    return str(step.table_name)
+
+
+def _modified(step: ops.ModifyTableOps, connection: Any) -> Steps:
+    inner = list(step.ops)
+    if connection is not None and connection.dialect.name in ("mysql", "mariadb"):
+        inner += _for_mysql(step.table_name, inner, connection)
+    return grouped(step, sorted(inner, key=_rank))
+
+
+def grouped(step: ops.ModifyTableOps, inner: Iterable[MigrateOperation]) -> Steps:
+    """Return the steps of a table: Alembic's in batches, ours between them."""
+    groups: Steps = []
+    for ours, found in groupby(inner, key=lambda each: isinstance(each, ChangeTypeOp)):
+        batch = list(found)
+        groups += (
+            batch if ours else [ops.ModifyTableOps(step.table_name, batch, schema=step.schema)]
+        )
+    return groups
+
+
+def _rank(step: MigrateOperation) -> int:
+    match step:
+        case ops.DropConstraintOp() if step.constraint_type == _FOREIGN:
+            return 0
+        case ops.DropConstraintOp() | ops.DropIndexOp():
+            return 1
+        case ops.AddColumnOp():
+            return 2
+        case ops.CreateForeignKeyOp():
+            return 5
+        case ops.CreateIndexOp() | ops.AddConstraintOp():
+            return 4
+        case ops.DropColumnOp():
+            return 6
+    return 3
+
+
+def _for_mysql(table: str, steps: Steps, connection: Any) -> Steps:
+    """Return further steps for indexes and foreign keys, which need each other on MySQL."""
+    inspector = inspect(connection)
+    if not inspector.has_table(table):
+        return []
+    keys = {each["name"]: each for each in inspector.get_foreign_keys(table)}
+    indexes = {each["name"]: each for each in inspector.get_indexes(table)}
+    dropped = {
+        step.constraint_name
+        for step in steps
+        if isinstance(step, ops.DropConstraintOp) and step.constraint_type == _FOREIGN
+    }
+    more: Steps = []
+    for name in dropped & set(indexes):
+        # Made by the engine for the foreign key, and left behind by it.
+        found = indexes[name]
+        columns = [str(each) for each in found["column_names"]]
+        index = ops.CreateIndexOp(str(name), table, columns, unique=bool(found["unique"]))
+        more.append(index.reverse())
+    leading = {
+        indexes[step.index_name]["column_names"][0]
+        for step in steps
+        if isinstance(step, ops.DropIndexOp) and step.index_name in indexes
+    }
+    for name, key in keys.items():
+        if name not in dropped and key["constrained_columns"][0] in leading:
+            more += _anew(table, key)
+    return more
+
+
+def _anew(table: str, key: Any) -> Steps:
+    create = ops.CreateForeignKeyOp(
+        key["name"],
+        table,
+        key["referred_table"],
+        key["constrained_columns"],
+        key["referred_columns"],
+        **{
+            name: value
+            for name, value in key["options"].items()
+            if name in ("ondelete", "onupdate")
+        },
+    )
+    return [create.reverse(), create]

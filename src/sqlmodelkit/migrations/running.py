@@ -1,0 +1,271 @@
+"""Migrations that run: once, whoever else starts them too, and with an account of what was done.
+
+Start at `upgrade`.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from sqlmodelkit.drivers import translate
+from sqlmodelkit.errors import (
+    ConfigError,
+    ConnectionLost,
+    Locked,
+    QueryTimeout,
+    SerializationFailure,
+    SQLModelKitError,
+)
+from sqlmodelkit.transactions import held
+
+from .environment import (
+    LOCK_TIMEOUT,
+    connected,
+    engine_of,
+    on_connection,
+    scripts_of,
+)
+from .journal import Journal, changes
+from .place import Schema
+from .states import heads_in
+
+ATTEMPTS = 10
+LOCK = "migrations"
+_PAUSE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A migration that was run: which, what it says of itself, and how long it took."""
+
+    revision: str
+    message: str
+    seconds: float
+    up: bool = True
+
+
+Progress = Callable[[Step], None]
+"""Called after each migration that was run."""
+
+
+async def upgrade(
+    schema: Schema,
+    target: str = "heads",
+    *,
+    lock_timeout: float = LOCK_TIMEOUT,
+    attempts: int = ATTEMPTS,
+    wait: float | None = None,
+    progress: Progress | None = None,
+) -> list[Step]:
+    """Run the migrations that the database lacks, and return them; none when it has them all.
+
+    Processes that start together run them once: the others wait and see that nothing is left.
+
+    Args:
+        schema: What the migrations are about.
+        target: The revision to reach; `+1` is the next one.
+        lock_timeout: The most seconds to wait for a table; shorter waits hold up fewer requests.
+        attempts: How often a migration is tried whose table was in use.
+        wait: The most seconds to wait for another process that migrates; None is without limit.
+        progress: Called after each migration.
+
+    Raises:
+        ConfigError: There is no such revision, or a migration failed; it says what was applied.
+        Locked: Another process migrates, or a table was in use all the time.
+        Unavailable: The database does not answer.
+    """
+    scripts = scripts_of(schema)
+    if target in ("head", "heads"):
+        async with connected(schema.settings) as connection:
+            if set(await heads_in(connection)) == set(scripts.get_heads()):
+                return []
+    work = _Work(schema, lambda config: command.upgrade(config, target), progress)
+    return await _locked(work, lock_timeout=lock_timeout, attempts=attempts, wait=wait)
+
+
+async def downgrade(
+    schema: Schema,
+    target: str,
+    *,
+    lock_timeout: float = LOCK_TIMEOUT,
+    attempts: int = ATTEMPTS,
+    wait: float | None = None,
+    progress: Progress | None = None,
+) -> list[Step]:
+    """Undo migrations down to a revision, and return those that were undone, the newest first.
+
+    What a migration added is lost with what is in it.
+
+    Args:
+        schema: What the migrations are about.
+        target: The revision to come back to; `-1` is the one before, `base` is before all.
+        lock_timeout: As in `upgrade`.
+        attempts: As in `upgrade`.
+        wait: As in `upgrade`.
+        progress: As in `upgrade`.
+
+    Raises:
+        ConfigError: There is no such revision, or a migration failed; it says what was undone.
+        Locked: Another process migrates, or a table was in use all the time.
+        Unavailable: The database does not answer.
+    """
+    scripts_of(schema)
+    work = _Work(schema, lambda config: command.downgrade(config, target), progress)
+    return await _locked(work, lock_timeout=lock_timeout, attempts=attempts, wait=wait)
+
+
+async def stamp(schema: Schema, target: str = "heads") -> None:
+    """Note that the database is at a revision, without running anything.
+
+    Raises:
+        ConfigError: There is no such revision.
+        Unavailable: The database does not answer.
+    """
+    scripts_of(schema)
+    async with connected(schema.settings) as connection:
+        await on_connection(connection, lambda config: command.stamp(config, target), schema)
+
+
+async def _locked(
+    work: "_Work", *, lock_timeout: float, attempts: int, wait: float | None
+) -> list[Step]:
+    settings = work.schema.settings
+    options = engine_of(settings, lock_timeout=lock_timeout)
+    async with (
+        connected(settings, lock_timeout=lock_timeout) as connection,
+        held(connection, options, LOCK, wait),
+    ):
+        for attempt in range(1, attempts + 1):
+            try:
+                await work.run(connection)
+                break
+            except _InUse as error:
+                await connection.rollback()
+                if attempt == attempts:
+                    raise Locked(
+                        f"A table was in use by somebody else, {attempts} times for "
+                        f"{lock_timeout:g} seconds. {work.account()}",
+                        hint="Find the long transaction, or give more --attempts.",
+                    ) from error.__cause__
+                await asyncio.sleep(_PAUSE * attempt)
+    return work.done
+
+
+class _InUse(Exception):
+    """A lock could not be had in time: trying again may work."""
+
+
+class _Work:
+    """What is run on a connection, perhaps several times, until everything is done."""
+
+    def __init__(
+        self, schema: Schema, work: Callable[[Config], Any], progress: Progress | None
+    ) -> None:
+        self.schema = schema
+        self.done: list[Step] = []
+        self._work = work
+        self._progress = progress
+        self._since = monotonic()
+        self._statements: list[str] = []
+        self._current = ""
+        self._transactional = True
+        self._journal: Journal | None = None
+
+    async def run(self, connection: AsyncConnection) -> None:
+        self._since = monotonic()
+        self._transactional = connection.dialect.name in ("postgresql", "sqlite")
+        self._journal = None if self._transactional else Journal()
+        sync: Any = connection.sync_connection
+        event.listen(sync, "after_cursor_execute", self._executed)
+        event.listen(sync, "before_cursor_execute", self._executing)
+        try:
+            await on_connection(
+                connection, self._noted, self.schema, on_version_apply=[self._applied]
+            )
+        except SQLModelKitError:
+            raise
+        except Exception as error:
+            raise self._failure(error) from error
+        finally:
+            event.remove(sync, "after_cursor_execute", self._executed)
+            event.remove(sync, "before_cursor_execute", self._executing)
+
+    def account(self) -> str:
+        """Say what was applied and stays."""
+        steps = ", ".join(step.revision for step in self.done)
+        return f"Before that {steps} were applied and stay." if steps else "Nothing was applied."
+
+    def _noted(self, config: Config) -> None:
+        connection = config.attributes["sqlmodelkit"].connection
+        with self._journal.open(connection) if self._journal else nullcontext():
+            self._work(config)
+
+    def _applied(self, *, ctx: Any, step: Any, heads: Any, run_args: Any) -> None:
+        if ctx.dialect.name == "sqlite":
+            _check_references(ctx.connection)
+        if self._journal is not None:
+            self._journal.finish(ctx.connection)
+        now, script = monotonic(), step.up_revision
+        found = Step(script.revision, script.doc, now - self._since, step.is_upgrade)
+        self._since, self._statements = now, []
+        self.done.append(found)
+        if self._progress is not None:
+            self._progress(found)
+
+    def _executing(self, connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        self._current = statement
+
+    def _executed(self, connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        if changes(statement):
+            self._statements.append(statement)
+
+    def _failure(self, error: Exception) -> Exception:
+        ours = translate(error) if isinstance(error, DBAPIError) else None
+        if isinstance(ours, (QueryTimeout, SerializationFailure)):
+            return _InUse()
+        if isinstance(ours, ConnectionLost):
+            return ours
+        reason = str(getattr(error, "orig", None) or error).strip()
+        statement = f" at {_short(self._current)}" if isinstance(error, DBAPIError) else ""
+        return ConfigError(
+            f"A migration failed{statement}: {reason}. {self.account()} {self._left()}",
+            hint=self._hint(),
+        )
+
+    def _left(self) -> str:
+        if self._transactional or not self._statements:
+            return "Of the failed one nothing is left."
+        told = "; ".join(_short(each) for each in self._statements)
+        return f"Of the failed one these statements are applied and stay: {told}."
+
+    def _hint(self) -> str:
+        if self._transactional:
+            return "Correct the migration or the data, and run it again."
+        return (
+            "Correct what failed, leave the applied statements in the migration as they are, and "
+            "run it again: it goes on after them."
+        )
+
+
+def _check_references(connection: Connection) -> None:
+    broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+    if broken:
+        table, _, parent, _ = broken[0]
+        raise ConfigError(
+            f"{len(broken)} rows of {table} would refer to rows of {parent} that are not there.",
+            hint="Nothing was applied. Mend the data in the migration.",
+        )
+
+
+def _short(statement: str) -> str:
+    line = " ".join(statement.split())
+    return line if len(line) <= 160 else f"{line[:157]}..."

@@ -1,0 +1,192 @@
+"""Migrations that run: once, whatever else runs, and with an account when they fail."""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Column, Integer, Table, text
+
+from sqlmodelkit import ConfigError, Database, DatabaseSettings
+from sqlmodelkit.migrations import Schema, current, downgrade, history, upgrade
+
+from .conftest import SchemaOf, new_metadata
+
+_PROCESS = """
+import asyncio, sys
+from pathlib import Path
+from sqlalchemy import Column, Integer, MetaData, Table
+from sqlmodelkit import DatabaseSettings
+from sqlmodelkit.migrations import Schema, upgrade
+
+metadata = MetaData()
+Table("any", metadata, Column("id", Integer, primary_key=True))
+schema = Schema(metadata, Path(sys.argv[1]), DatabaseSettings(url=sys.argv[2]))
+print(*[step.revision for step in asyncio.run(upgrade(schema))])
+"""
+
+
+@pytest.fixture
+def schema(schema_of: SchemaOf) -> Schema:
+    """A schema whose migrations are written by hand."""
+    metadata = new_metadata()
+    Table("any", metadata, Column("id", Integer, primary_key=True))
+    return schema_of(metadata)
+
+
+def write(schema: Schema, number: int, up: str, down: str = "pass") -> str:
+    """Write a migration and return its name; it follows the one before."""
+    name = f"{number:04d}"
+    follows = repr(f"{number - 1:04d}") if number > 1 else None
+    body = "\n    ".join(up.strip().splitlines())
+    (schema.directory / "versions" / f"{name}.py").write_text(
+        f'"""number {number}"""\n\nimport time\nfrom pathlib import Path\n\nimport sqlalchemy as sa\nfrom alembic import op\n\n'
+        f'revision = "{name}"\ndown_revision = {follows}\n\n\n'
+        f"def upgrade() -> None:\n    {body}\n\n\ndef downgrade() -> None:\n    {down}\n"
+    )
+    return name
+
+
+def made(table: str) -> str:
+    """Return the step that makes a table."""
+    return f'op.create_table("{table}", sa.Column("id", sa.Integer(), primary_key=True))'
+
+
+async def tables(schema: Schema) -> set[str]:
+    """Return the names of the tables that are there."""
+    queries = {
+        "sqlite": "SELECT name FROM sqlite_master WHERE type = 'table'",
+        "postgresql": "SELECT tablename FROM pg_tables WHERE schemaname = 'public'",
+    }
+    backend = schema.settings.engine_url().get_backend_name()
+    db = Database(settings=schema.settings)
+    async with db.session() as session:
+        connection = await session.connection()
+        rows = await connection.execute(text(queries.get(backend, "SHOW TABLES")))
+        names = {row[0] for row in rows}
+    await db.close()
+    return names
+
+
+async def process(schema: Schema) -> asyncio.subprocess.Process:
+    """Start another process that migrates."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        _PROCESS,
+        str(schema.directory),
+        schema.settings.url,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def test_migrations_are_told_as_they_run(schema: Schema) -> None:
+    """Progress comes after each; the state says what is left, going up and coming back."""
+    write(schema, 1, made("one"), 'op.drop_table("one")')
+    write(schema, 2, made("two"), 'op.drop_table("two")')
+    assert [False] == [(await current(schema)).at_head]
+    told: list[str] = []
+    steps = await upgrade(schema, "+1", progress=lambda step: told.append(step.message))
+    assert (["0001"], ["number 1"]) == ([step.revision for step in steps], told)
+    state = await current(schema)
+    assert (("0001",), ("0002",), ["0002"]) == (
+        state.current,
+        state.heads,
+        [each.revision for each in state.pending],
+    )
+    await upgrade(schema)
+    assert await upgrade(schema) == []
+    undone = await downgrade(schema, "base")
+    assert [("0002", False), ("0001", False)] == [(step.revision, step.up) for step in undone]
+    assert [False, False] == [each.applied for each in await history(schema)]
+
+
+@pytest.mark.slow
+async def test_eight_processes_run_them_once(schema: Schema) -> None:
+    """One runs, seven wait and see that nothing is left, and none fails."""
+    write(schema, 1, f"{made('one')}\ntime.sleep(0.3)\n{made('uno')}")
+    write(schema, 2, made("two"))
+    processes = [await process(schema) for _ in range(8)]
+    ends = [await each.communicate() for each in processes]
+    assert [b""] * 8 == [errors for _, errors in ends]
+    assert [b"\n"] * 7 + [b"0001 0002\n"] == sorted(output for output, _ in ends)
+    assert {"one", "two"} < await tables(schema)
+
+
+@pytest.mark.slow
+async def test_a_killed_process_leaves_what_the_next_finishes(
+    schema: Schema, tmp_path: Path
+) -> None:
+    """On engines that commit each statement, the next one goes on where it was killed."""
+    mark = tmp_path / "mark"
+    write(schema, 1, made("one"))
+    pause = f"time.sleep(0 if Path({str(mark)!r}).exists() else Path({str(mark)!r}).touch() or 60)"
+    write(schema, 2, f"{made('two')}\n{made('duo')}\n{pause}\n{made('trio')}")
+    killed = await process(schema)
+    for _ in range(1200):
+        if mark.exists():
+            break
+        await asyncio.sleep(0.05)
+    os.kill(killed.pid, signal.SIGKILL)
+    await killed.communicate()
+    assert (await current(schema)).current == ("0001",)
+    assert ["0002"] == [step.revision for step in await upgrade(schema)]
+    assert {"one", "two", "duo", "trio"} <= await tables(schema)
+    assert "sqlmodelkit_migration_steps" not in await tables(schema)
+
+
+async def test_a_failed_migration_says_what_is_applied(schema: Schema) -> None:
+    """All or nothing where tables are made in transactions; elsewhere the statements, and it goes on."""
+    write(schema, 1, made("one"))
+    write(schema, 2, f'{made("two")}\nop.execute("INSERT INTO nowhere VALUES (1)")')
+    with pytest.raises(ConfigError, match="0001 were applied and stay") as failed:
+        await upgrade(schema)
+    whole = "two" not in await tables(schema)
+    assert ("CREATE TABLE two" not in str(failed.value)) == whole
+    assert ("Of the failed one nothing is left" in str(failed.value)) == whole
+    write(schema, 2, f"{made('two')}\n{made('three')}")
+    assert ["0002"] == [step.revision for step in await upgrade(schema)]
+    assert {"two", "three"} <= await tables(schema)
+
+
+async def test_rows_that_refer_to_nothing_are_refused(schema: Schema) -> None:
+    """SQLite checks what migrations did before it is committed; servers check by themselves."""
+    write(
+        schema,
+        1,
+        f"{made('one')}\n"
+        'op.create_table("two", sa.Column("id", sa.Integer(), primary_key=True), '
+        'sa.Column("one_id", sa.Integer(), sa.ForeignKey("one.id")))\n',
+    )
+    write(schema, 2, 'op.execute("INSERT INTO two VALUES (1, 7)")')
+    with pytest.raises(ConfigError):
+        await upgrade(schema)
+    assert ("0001",) == (await current(schema)).current
+
+
+async def test_plain_alembic_finds_the_project(tmp_path: Path, monkeypatch: Any) -> None:
+    """Alembic's own command runs the same environment."""
+    from alembic import command  # noqa: PLC0415 - only here
+    from alembic.config import Config  # noqa: PLC0415
+
+    from sqlmodelkit.migrations import init  # noqa: PLC0415
+
+    (tmp_path / "pyproject.toml").write_text('[tool.sqlmodelkit]\nmodels = ["migrated_models"]\n')
+    (tmp_path / "migrated_models.py").write_text(
+        "from sqlmodel import Field, SQLModel\n\n\nclass MigratedThing(SQLModel, table=True):\n"
+        "    id: int | None = Field(default=None, primary_key=True)\n    name: str\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DATABASE_URL", "sqlite:///things.db")
+    written = init(tmp_path / "migrations", pyproject=tmp_path / "pyproject.toml")
+    assert ["env.py", "script.py.mako", ".gitkeep", "pyproject.toml"] == [p.name for p in written]
+    config = Config(toml_file=tmp_path / "pyproject.toml")
+    await asyncio.to_thread(command.revision, config, "first", autogenerate=True)
+    await asyncio.to_thread(command.upgrade, config, "head")
+    settings = DatabaseSettings(url="sqlite:///things.db")
+    schema = Schema(new_metadata(), tmp_path / "migrations", settings)
+    assert {"alembic_version", "migratedthing"} <= await tables(schema)

@@ -104,7 +104,7 @@ def _line(column: Column[object], table: Table) -> Line:
         column.name,
         kind,
         tuple(mark for mark, true in marks.items() if true),
-        bool(column.nullable),
+        bool(column.nullable) and not column.primary_key,
     )
 
 

@@ -1,0 +1,145 @@
+"""What the database says of its tables, before anything is made of it.
+
+Start at `read_tables`.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sqlalchemy import CheckConstraint, Column, Connection, DefaultClause, Dialect, MetaData, Table
+from sqlalchemy.exc import CompileError
+from sqlalchemy.schema import sort_tables_and_constraints
+
+from sqlmodelkit.errors import ConfigError
+
+_IGNORED = ("alembic_version",)
+
+
+class TypeWriter(Protocol):
+    """What is used of sqlacodegen's generator."""
+
+    imports: dict[str, set[str]]
+    enum_classes: dict[tuple[str, str], str]
+    enum_values: dict[str, list[str]]
+
+    def fix_column_types(self, table: Table) -> None:
+        """Put general types in place of those of a dialect, where they mean the same."""
+
+    def collect_imports_for_column(self, column: Column[Any]) -> None:
+        """Add what a column's type needs to `imports`."""
+
+    def render_column_type(self, column: Column[Any]) -> str:
+        """Return a column's type as Python."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """A column as it is declared: the type in the database's words, and the default."""
+
+    type: Any
+    ddl: str
+    default: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """All that was read.
+
+    Attributes:
+        tables: The tables, parents before children as far as that goes.
+        raw: Each column as it is declared, by table and name.
+        checks: The check constraints of each table: name and condition.
+        writer: Writes types.
+        dialect: How this database speaks.
+    """
+
+    tables: tuple[Table, ...]
+    raw: Mapping[tuple[str, str], Raw]
+    checks: Mapping[str, tuple[tuple[str | None, str], ...]]
+    writer: TypeWriter
+    dialect: Dialect
+
+
+def read_tables(
+    connection: Connection, *, only: Collection[str] = (), schema: str | None = None
+) -> Reading:
+    """Read the tables of a database, and those that they refer to.
+
+    Raises:
+        ConfigError: There are none, one that was named is missing, or sqlacodegen is.
+    """
+    metadata = MetaData()
+    metadata.reflect(connection, schema=schema)
+    names = {table.name for table in metadata.tables.values()}
+    missing = sorted(set(only) - names)
+    if missing:
+        raise ConfigError(
+            f"There is no table {', '.join(missing)}.",
+            hint=f"Tables are {', '.join(sorted(names)) or 'none'}.",
+        )
+    found = [table for table in metadata.tables.values() if table.name not in _IGNORED]
+    if only:
+        found = _with_parents([table for table in found if table.name in only])
+    if not found:
+        raise ConfigError("The database has no tables.", hint="Look at its address and schema.")
+    dialect = connection.dialect
+    raw = {
+        (table.fullname, column.name): Raw(column.type, ddl(column.type, dialect), _default(column))
+        for table in found
+        for column in table.columns
+    }
+    checks = {table.fullname: _checks(table) for table in found}
+    writer = _writer(metadata, connection)
+    for table in found:
+        writer.fix_column_types(table)
+    # It has no types.
+    sort: Any = sort_tables_and_constraints
+    ordered = [
+        table
+        for table, _ in sort(sorted(found, key=lambda table: table.fullname))
+        if table is not None
+    ]
+    return Reading(tuple(ordered), raw, checks, writer, dialect)
+
+
+def ddl(kind: Any, dialect: Dialect) -> str:
+    """Return a type in the database's words; nothing for one that it does not declare."""
+    try:
+        return str(kind.compile(dialect))
+    except CompileError:
+        return ""
+
+
+def _with_parents(tables: list[Table]) -> list[Table]:
+    found = dict.fromkeys(tables)
+    waiting = list(tables)
+    while waiting:
+        for constraint in waiting.pop().foreign_key_constraints:
+            if constraint.referred_table not in found:
+                found[constraint.referred_table] = None
+                waiting.append(constraint.referred_table)
+    return list(found)
+
+
+def _default(column: Column[Any]) -> str | None:
+    default = column.server_default
+    return str(default.arg) if isinstance(default, DefaultClause) else None
+
+
+def _checks(table: Table) -> tuple[tuple[str | None, str], ...]:
+    found = [check for check in table.constraints if isinstance(check, CheckConstraint)]
+    named = [(None if c.name is None else str(c.name), str(c.sqltext)) for c in found]
+    return tuple(sorted(named, key=str))
+
+
+def _writer(metadata: MetaData, connection: Connection) -> TypeWriter:
+    try:
+        from sqlacodegen.generators import SQLModelGenerator  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise ConfigError(
+            "Reading a database needs sqlacodegen.", hint="pip install 'sqlmodelkit[inspect]'"
+        ) from error
+    # What is text with a CHECK stays text: an enumeration would be another type.
+    return SQLModelGenerator(metadata, connection, ("nosyntheticenums",))

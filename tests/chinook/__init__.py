@@ -1,0 +1,1 @@
+"""Chinook, a database that people know: its tables, few of its rows, and a program on them."""

@@ -13,6 +13,7 @@ import pytest
 from hatchling.builders.wheel import WheelBuilder
 
 ROOT = Path(__file__).parent.parent
+SOURCE = ROOT / "src" / "sqlmodelkit"
 MOST_NAMES = 64
 MODULES = ("sqlmodelkit", "sqlmodelkit.fastapi")
 NAMES = [(module, name) for module in MODULES for name in importlib.import_module(module).__all__]
@@ -60,8 +61,11 @@ def test_the_version_is_the_installed_one() -> None:
 
 @pytest.mark.slow
 def test_the_wheel_holds_the_types(tmp_path: Path) -> None:
-    """Type checkers see the package as typed, and the wheel holds nothing but the package."""
+    """Type checkers see the package as typed; templates come along, and nothing but the package."""
     (wheel,) = WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
     names = zipfile.ZipFile(wheel).namelist()
     assert "sqlmodelkit/py.typed" in names
+    templates = SOURCE / "templates"
+    ours = {path.relative_to(SOURCE).as_posix() for path in templates.rglob("*.jinja")}
+    assert set() == {f"sqlmodelkit/{name}" for name in ours} - set(names)
     assert {"sqlmodelkit", "sqlmodelkit-0.1.0.dist-info"} == {name.split("/")[0] for name in names}

@@ -13,7 +13,7 @@ import typer
 
 from sqlmodelkit import SQLModelKitError
 
-from . import db, explain
+from . import db, explain, new
 from .output import complain, examples
 
 app = typer.Typer(
@@ -24,6 +24,9 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+app.command(
+    epilog=examples("sqlmodelkit new hero-api", "sqlmodelkit new hero-api --database postgresql")
+)(new.new)
 app.add_typer(db.app, name="db")
 app.command(
     epilog=examples(

@@ -26,7 +26,7 @@ RINGS = (
     ("service",),
     ("fastapi", "projects"),
     ("backups", "diagrams", "inspection", "migrations", "sizing", "testing"),
-    ("scaffold",),
+    ("rehearsal", "scaffold"),
     ("__init__",),  # the public names; the FastAPI edge is imported by its own name
     ("cli", "pytest_plugin"),
     ("__main__",),

@@ -4,7 +4,7 @@ pytest loads it by itself. Start at `db`. What is heavy is imported by the fixtu
 """
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -130,6 +130,20 @@ def assert_statements(db: "WatchedDatabase") -> Callable[[int], AbstractContextM
     from . import testing
 
     return partial(testing.assert_statements, db)
+
+
+@pytest.fixture
+def db_migrations(
+    request: pytest.FixtureRequest, db_server: str, db_scratch: "Scratch", tmp_path: Path
+) -> Callable[[], Awaitable[None]]:
+    """A function to be awaited: the project's migrations go up, down and up on an empty database."""
+    from .rehearsal import rehearse
+
+    return partial(
+        rehearse,
+        request.config.rootpath,
+        lambda: db_scratch.bare(db_server, place=tmp_path),
+    )
 
 
 @pytest.fixture

@@ -45,3 +45,23 @@ def run_tests(root: Path, url: str | None = None, *arguments: str) -> str:
     server = ["--database-url", url] if url else []
     options = ["-q", "-p", "no:asyncio", "-p", "no:cacheprovider", *server, *arguments]
     return run_in(root, "pytest", *options).splitlines()[-1]
+
+
+_COMPARE = """
+import asyncio
+from sqlmodelkit.migrations import Schema, revision, upgrade
+from sqlmodelkit.projects import find_project
+
+schema = Schema.of(find_project())
+asyncio.run(upgrade(schema))
+found = asyncio.run(revision(schema, "missing"))
+print("nothing" if found is None else found.path.read_text())
+"""
+
+
+def missing_migration(root: Path, url: str) -> str:
+    """Bring a database to the newest migration; answer what the models have beyond it."""
+    (root / "compare_for_tests.py").write_text(_COMPARE)
+    said = run_in(root, "compare_for_tests", DATABASE_URL=url)
+    (root / "compare_for_tests.py").unlink()
+    return said.strip()

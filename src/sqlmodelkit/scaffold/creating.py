@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from sqlmodelkit.errors import ConfigError
+from sqlmodelkit.migrations.place import ENVIRONMENT, FILE_TEMPLATE, SCRIPT
 
 from .rendering import render_tree
 
@@ -51,9 +52,11 @@ class Choices:
             "title": re.sub(r"[-_]", " ", self.name).capitalize(),
             "database_url": _URLS[self.database],
             "version": version("sqlmodelkit"),
+            "file_template": FILE_TEMPLATE,
         }
         common = render_tree("project/common", values)
-        return common | render_tree(f"project/{self.size}", values)
+        migrations = {"migrations/env.py": ENVIRONMENT, "migrations/script.py.mako": SCRIPT}
+        return common | migrations | render_tree(f"project/{self.size}", values)
 
 
 def create_project(directory: Path, choices: Choices) -> list[Path]:

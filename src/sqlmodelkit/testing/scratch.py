@@ -93,6 +93,25 @@ class Scratch:
         self._wait().call(home.empty, base.metadata)
         return home.address
 
+    def bare(self, server: str, *, place: Path) -> str:
+        """Return the address of a database without tables, made for this call.
+
+        Args:
+            server: As in `fresh`.
+            place: As in `fresh`.
+
+        Raises:
+            ConfigError: The server does not let us make a database.
+            Unavailable: It does not answer.
+        """
+        url = DatabaseSettings(url=server).engine_url()
+        if url.get_backend_name() == "sqlite":
+            return f"sqlite+aiosqlite:///{place / 'bare.db'}"
+        home = _Home(url)
+        self._wait().call(home.create)
+        self._homes[home.address] = home
+        return home.address
+
     def _copied(self, base: type[SQLModel], place: Path) -> str:
         """Copy a file that has the tables: quicker than creating them for each test."""
         key = f"sqlite of {base.__qualname__}"

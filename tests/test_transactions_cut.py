@@ -116,6 +116,12 @@ class Writing:
             await self.write(session)
             await session.commit()
 
+    async def by_reading(self) -> None:
+        """Write it in a unit of work that was opened for reading."""
+        self.begun += 1
+        async with self.database.unit(reading=True) as unit:
+            await VolumeService(unit).create(VolumeCreate(title=TITLE), into=VolumePublic)
+
     async def alone(self) -> None:
         """Write it by a statement that commits by itself."""
         self.begun += 1
@@ -129,6 +135,7 @@ WAYS: list[Callable[[Writing], Awaitable[None]]] = [
     Writing.by_transaction,
     Writing.by_unit,
     Writing.by_hand,
+    Writing.by_reading,
 ]
 
 

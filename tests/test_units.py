@@ -74,9 +74,9 @@ async def test_a_reading_unit_stands_alone_until_its_session_begins(world: Datab
 async def test_a_writing_unit_stands_alone_for_its_last_statement_only(world: Database) -> None:
     """And only when nothing has been done before."""
     async with world.unit() as unit:
-        assert DriverWire is await kind(unit, last=True)
+        assert DriverWire is await kind(unit, writing=True, last=True)
         assert ConnectionWire is await kind(unit)
-        assert ConnectionWire is await kind(unit, last=True)
+        assert ConnectionWire is await kind(unit, writing=True, last=True)
 
 
 async def test_a_session_of_one_s_own_is_always_joined(world: Database) -> None:
@@ -84,7 +84,10 @@ async def test_a_session_of_one_s_own_is_always_joined(world: Database) -> None:
     async with world.transaction() as session:
         unit = UnitOfWork.of(session)
         assert session is unit.session
-        assert [ConnectionWire] * 2 == [await kind(unit), await kind(unit, last=True)]
+        assert [ConnectionWire] * 2 == [
+            await kind(unit),
+            await kind(unit, writing=True, last=True),
+        ]
     with pytest.raises(ConfigError):
         UnitOfWork.of(AsyncSession())
 
@@ -368,3 +371,55 @@ async def check_schemas(world: Database) -> None:
     unit = UnitOfWork(world.engine.execution_options(**there), reading=True)
     assert ["there"] == [item.title for item in await VolumeService(unit).all(into=VolumePublic)]
     await unit.close()
+
+
+async def test_a_unit_of_work_that_is_isolated_reads_in_its_transaction(world: Database) -> None:
+    """Also what would stand alone: it is all of one moment."""
+    for isolation in (None, "REPEATABLE READ"):
+        level: Any = isolation
+        async with world.unit(reading=True, isolation=level) as unit:
+            before = await VolumeService(unit).count()
+            await add_volume(world)
+            after = await VolumeService(unit).count()
+        assert after - before == (0 if level else 1)
+    with pytest.raises(ConfigError, match="no isolation"):
+        world.unit(isolation="NONE")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("reading", [True, False])
+async def test_a_unit_of_work_that_only_reads_refuses_every_write(
+    world: Database, reading: bool
+) -> None:
+    """In its transaction, and by a statement that would stand alone."""
+    key = await add_volume(world)
+    data = VolumeCreate(title="Dune")
+    async with world.unit(reading=reading, read_only=True) as unit:
+        volumes = VolumeService(unit)
+        assert key == (await volumes.get(key, into=VolumePublic)).id
+        assert reading == (0 == world.pool_status()["in_use"])
+        assert key == (await volumes.get(key)).id
+    for last in (True, False):
+        with pytest.raises(ConfigError, match="only reads"):
+            async with world.unit(reading=reading, read_only=True) as unit:
+                await VolumeService(unit).create_json(data, into=VolumePublic, last=last)
+    async with world.session() as session:
+        assert 1 == await VolumeService(session).count()
+    assert 0 == world.pool_status()["in_use"]
+
+
+async def test_a_write_in_a_unit_of_work_for_reading_is_part_of_it(world: Database) -> None:
+    """An endpoint for GET that writes and then fails has written nothing."""
+    data = VolumeCreate(title="Dune")
+    for fails in (True, False):
+        try:
+            async with world.unit(reading=True) as unit:
+                volumes = VolumeService(unit)
+                made = await volumes.create(data, into=VolumePublic)
+                await volumes.update(made.id, VolumeUpdate(stars=5), into=VolumePublic)
+                assert 5 == (await volumes.get(made.id, into=VolumePublic)).stars
+                if fails:
+                    raise ZeroDivisionError  # noqa: TRY301 - the block is to raise
+        except ZeroDivisionError:
+            pass
+        async with world.session() as session:
+            assert (0 if fails else 1) == await VolumeService(session).count()

@@ -212,22 +212,33 @@ class Database:
                 yield session
 
     def unit(
-        self, *, reading: bool = False, scope: Scope | Mapping[str, Any] | None = None
+        self,
+        *,
+        reading: bool = False,
+        isolation: Isolation | None = None,
+        read_only: bool = False,
+        scope: Scope | Mapping[str, Any] | None = None,
     ) -> UnitOfWork:
         """Open a unit of work like `transaction`, whose session is opened when it is needed.
 
         Args:
             reading: Whether nothing that is read has to stay true until the end: then what is
                 read by response models stands alone, without a transaction.
+            isolation: As in `transaction`; all that is read then happens in the transaction.
+            read_only: As in `transaction`.
             scope: What it sees and writes of tables with rules: `{"tenant": tenant_id}`.
 
         Raises:
             SQLModelKitError: A database error left the block, or the commit failed.
-            ConfigError: The database belongs to another event loop.
+            ConfigError: The database belongs to another event loop, or a read-only unit of work
+                would write.
         """
         self._enter_loop()
         return UnitOfWork(
-            self._reader if reading else self.engine, reading=reading, scope=Scope.of(scope)
+            self._engine(immediate=not reading, isolation=isolation, read_only=read_only),
+            reading=reading and isolation is None,
+            bound=read_only or isolation is not None,
+            scope=Scope.of(scope),
         )
 
     async def ping(self) -> ServerInfo:

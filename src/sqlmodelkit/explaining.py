@@ -37,9 +37,11 @@ class Explaining(UnitOfWork):
         self.report: list[str] = []
 
     @asynccontextmanager
-    async def wire(self, *, compiled: bool = True, last: bool = False) -> AsyncIterator[Wire]:
+    async def wire(
+        self, *, compiled: bool = True, writing: bool = False, last: bool = False
+    ) -> AsyncIterator[Wire]:
         """Give a wire that reports."""
-        async with self._unit.wire(compiled=compiled, last=last) as wire:
+        async with self._unit.wire(compiled=compiled, writing=writing, last=last) as wire:
             asker = wire
             if not wire.compiled:
                 asker = ConnectionWire(await self._unit.session.connection())

@@ -74,16 +74,25 @@ def again(retry: Retry) -> AsyncIterator[AbstractContextManager[None]]:
     return cast("AsyncIterator[AbstractContextManager[None]]", attempts)
 
 
+def check_isolation(isolation: Isolation | None) -> None:
+    """Refuse a level of isolation that does not exist.
+
+    Raises:
+        ConfigError: There is no such level.
+    """
+    if isolation is not None and isolation not in get_args(Isolation):
+        raise ConfigError(
+            f"There is no isolation {isolation!r}.", hint=f"Say one of {get_args(Isolation)}."
+        )
+
+
 def character(dialect: str, isolation: Isolation | None, *, read_only: bool) -> dict[str, Any]:
     """Return the execution options of an engine whose transactions are as asked.
 
     Raises:
         ConfigError: There is no such level of isolation.
     """
-    if isolation is not None and isolation not in get_args(Isolation):
-        raise ConfigError(
-            f"There is no isolation {isolation!r}.", hint=f"Say one of {get_args(Isolation)}."
-        )
+    check_isolation(isolation)
     options: dict[str, Any] = {READ_ONLY: True} if read_only else {}
     if dialect == "postgresql":
         # BEGIN says it; SQLAlchemy sets the connection back when it is returned.

@@ -36,6 +36,7 @@ class UnitOfWork:
         engine: AsyncEngine | AsyncConnection,
         *,
         reading: bool = False,
+        bound: bool = False,
         session: AsyncSession | None = None,
         scope: Scope = UNSET,
     ) -> None:
@@ -44,12 +45,15 @@ class UnitOfWork:
         Args:
             engine: Where it happens.
             reading: Whether nothing that is read has to stay true until the end.
+            bound: Whether what is written has to be written in the transactions of the engine,
+                which are of a certain kind: then no write stands alone.
             session: Its session, when there is one already.
             scope: What it sees and writes of tables with rules; that of its session, if any.
         """
         self.engine = engine
         self._lone = engine if isinstance(engine, AsyncEngine) and session is None else None
         self._reading = reading
+        self._bound = bound
         self._session = session
         self._scope = scope
         self.dialect = engine.dialect.name
@@ -132,19 +136,21 @@ class UnitOfWork:
         return dialect.insert_returning if verb == "insert" else dialect.update_returning
 
     def wire(
-        self, *, compiled: bool = True, last: bool = False
+        self, *, compiled: bool = True, writing: bool = False, last: bool = False
     ) -> AbstractAsyncContextManager[Wire]:
         """Give a wire for this unit's statements.
 
         Args:
             compiled: Whether all of them have been compiled.
-            last: Whether this is one statement, and the last of the unit: then it may stand alone
-                even though it writes.
+            writing: Whether they write, and so are part of the transaction.
+            last: Whether what is written is one statement, and the last of the unit: then it may
+                stand alone all the same.
         """
         if self.overseen:
             return self._watched()
-        if self._lone is not None and (self._reading or last) and not self.begun:
-            return lone(self._lone, reading=not last, compiled=compiled)
+        alone = (last and not self._bound) if writing else self._reading
+        if alone and self._lone is not None and not self.begun:
+            return lone(self._lone, reading=not writing, compiled=compiled)
         return self._joined()
 
     @property

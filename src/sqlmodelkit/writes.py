@@ -146,7 +146,7 @@ class Writer:
 
         alone = last and plan is not None and plan.is_flat
         with translating():
-            async with self.unit.wire(last=alone) as wire:
+            async with self.unit.wire(writing=True, last=alone) as wire:
                 if not wire.compiled:
                     return await wire.fetch(returning(), values)
                 compiled = self.statements.get(

@@ -3,7 +3,7 @@
 Start at `install`.
 """
 
-from .deps import SessionDep, database_of, scoped_by, service
+from .deps import SessionDep, database_of, scoped_by, service, unit_with
 from .describing import error_responses
 from .handlers import ErrorBody, ErrorItem
 from .health import Check
@@ -28,4 +28,5 @@ __all__ = [
     "responder",
     "scoped_by",
     "service",
+    "unit_with",
 ]

@@ -11,12 +11,14 @@ from sqlmodelkit.errors import ConfigError
 from sqlmodelkit.scopes import UNSET, Scope
 from sqlmodelkit.service import ServiceBase
 from sqlmodelkit.sessions import AsyncSession
+from sqlmodelkit.transactions import Isolation, check_isolation
 from sqlmodelkit.units import UnitOfWork
 
 S = TypeVar("S", bound=ServiceBase[Any, Any, Any])
 
 _UNIT = "sqlmodelkit.unit"
 _SCOPE = "sqlmodelkit.scope"
+_CHARACTER = "sqlmodelkit.character"
 
 READING = frozenset({"GET", "HEAD", "OPTIONS", "QUERY"})
 """Methods that are safe by RFC 9110, section 9.2.1: they take no write lock in advance."""
@@ -39,11 +41,24 @@ def database_of(connection: HTTPConnection) -> Database:
     return db
 
 
+def opened(connection: HTTPConnection, *, reading: bool | None = None) -> UnitOfWork:
+    """Open a unit of work as the dependencies of this request want it.
+
+    Args:
+        connection: The request.
+        reading: Whether it only reads; left out, as the method says.
+    """
+    if reading is None:
+        reading = connection.scope.get("method") in READING
+    isolation, read_only = connection.scope.get(_CHARACTER, (None, False))
+    return database_of(connection).unit(
+        reading=reading, isolation=isolation, read_only=read_only, scope=scope_of(connection)
+    )
+
+
 async def unit_of_work(connection: HTTPConnection) -> AsyncIterator[UnitOfWork]:
     """Yield the unit of work of this request; it commits before the response is sent."""
-    reading = connection.scope.get("method") in READING
-    db, scope = database_of(connection), scope_of(connection)
-    async with db.unit(reading=reading, scope=scope) as unit:
+    async with opened(connection) as unit:
         connection.scope[_UNIT] = unit
         try:
             yield unit
@@ -90,6 +105,39 @@ def scoped_by(scope: Callable[..., Any]) -> Any:
             unit.enter(limits)
 
     return Depends(limit, scope="function")
+
+
+def unit_with(*, isolation: Isolation | None = None, read_only: bool = False) -> Any:
+    """Return a dependency that says of what kind the units of work of a request are.
+
+    ```python
+    @app.post("/transfers", dependencies=[unit_with(isolation="SERIALIZABLE")])
+    async def transfer(accounts: Annotated[AccountService, service(AccountService)]) -> None: ...
+    ```
+
+    It holds for generated routers, services, responders and sessions alike. Where it is given
+    twice, the inner one counts.
+
+    Args:
+        isolation: As in `Database.transaction`.
+        read_only: As in `Database.transaction`.
+
+    Raises:
+        ConfigError: There is no such isolation; or, in a request, a dependency before this one
+            has opened the unit of work already.
+    """
+    check_isolation(isolation)
+
+    async def choose(connection: HTTPConnection) -> None:
+        if unit_in(connection) is not None:
+            raise ConfigError(
+                "The unit of work of this request was opened before unit_with was asked.",
+                hint="Put it before the dependency that reads, or let that one read in a "
+                "db.session() of its own.",
+            )
+        connection.scope[_CHARACTER] = (isolation, read_only)
+
+    return Depends(choose, scope="function")
 
 
 UnitDep = Annotated[UnitOfWork, Depends(unit_of_work, scope="function")]

@@ -14,7 +14,7 @@ from sqlmodelkit.pages import DEFAULT_LIMIT, Count
 from sqlmodelkit.service import ServiceBase
 from sqlmodelkit.units import UnitOfWork
 
-from .deps import READING, UnitDep, database_of, scope_of, unit_in
+from .deps import UnitDep, opened, unit_in
 from .preconditions import IfMatch, failed, is_versioned, tag_of
 
 _IF_NONE_MATCH = b"if-none-match"
@@ -265,8 +265,7 @@ async def _lines(
     conditions: dict[str, Any],
 ) -> AsyncIterator[bytes]:
     # The request's unit of work has ended when the answer is sent: this is one of its own.
-    db, scope = database_of(request), scope_of(request)
-    async with db.unit(reading=True, scope=scope) as unit:
+    async with opened(request, reading=True) as unit:
         async for part in service_class(unit).stream_json(*filters, into=into, **conditions):
             yield part
 
@@ -360,9 +359,7 @@ class Answering:
     async def __aenter__(self) -> Responder:
         unit = unit_in(self._request)
         if unit is None:
-            reading = self._request.method in READING
-            db, scope = database_of(self._request), scope_of(self._request)
-            self._own = db.unit(reading=reading, scope=scope)
+            self._own = opened(self._request)
             unit = await self._own.__aenter__()
         return Responder(
             self._request,

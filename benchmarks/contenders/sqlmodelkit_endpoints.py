@@ -34,8 +34,8 @@ app = FastAPI(lifespan=db.lifespan)
 install(app, db)
 
 Heroes = Annotated[Responder, responder(HeroService, single=True)]
-NestedHeroes = Annotated[Responder, responder(HeroService, HeroNested)]
-Teams = Annotated[Responder, responder(TeamService)]
+NestedHeroes = Annotated[Responder, responder(HeroService, HeroNested, single=True)]
+Teams = Annotated[Responder, responder(TeamService, single=True)]
 
 
 @app.get("/heroes/{hero_id}", response_model=HeroPublic)

@@ -13,6 +13,7 @@ from math import isfinite
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, TypeVar, cast, get_args
+from uuid import UUID
 
 from pydantic import TypeAdapter
 from sqlalchemy import (
@@ -60,6 +61,7 @@ class _Facts:
     relations: Mapping[str, RelationshipProperty[Any]]
     key: tuple[str, ...]
     adapters: dict[str, TypeAdapter[Any]]
+    tests: Mapping[str, Callable[[Any], bool]]
 
 
 @cached
@@ -72,7 +74,8 @@ def _facts(model: type[SQLModel]) -> _Facts:
     }
     relations = {relation.key: relation for relation in mapper.relationships}
     key = tuple(mapper.get_property_by_column(part).key for part in mapper.primary_key)
-    return _Facts(MappingProxyType(columns), MappingProxyType(relations), key, {})
+    tests = {name: _test(column) for name, column in columns.items()}
+    return _Facts(MappingProxyType(columns), MappingProxyType(relations), key, {}, tests)
 
 
 def columns_of(model: type[SQLModel]) -> Mapping[str, Column[Any]]:
@@ -208,6 +211,25 @@ def misfit(column: Column[Any], value: Any) -> str | None:
     return None
 
 
+def _test(column: Column[Any]) -> Callable[[Any], bool]:
+    """Return a quick test, which is passed by most values that fit and by no other."""
+    least, most = bounds(column) or (None, None)
+    kind = text_type(column)
+    longest = None if kind is None else kind.length
+    is_nullable = bool(column.nullable)
+
+    def fits(value: Any) -> bool:
+        of = type(value)
+        if of is str:
+            fine = value.isascii() and "\x00" not in value
+            return fine and (longest is None or len(value) <= longest)
+        if of is int:
+            return least is None or most is None or least <= value <= most
+        return is_nullable if value is None else of is bool or of is UUID
+
+    return fits
+
+
 def _decimal_misfit(kind: Numeric[Any], value: Decimal) -> str | None:
     if kind.precision is None:
         return None
@@ -236,15 +258,15 @@ def check(model: type[SQLModel], values: Mapping[str, Any]) -> None:
         ConfigError: A name is not a column of the table.
         InvalidValue: A value does not fit; the error names the field.
     """
-    columns = columns_of(model)
+    facts = _facts(model)
     for name, value in values.items():
-        column = columns.get(name)
-        if column is None:
+        fits = facts.tests.get(name)
+        if fits is None:
             raise ConfigError(
                 f"{model.__name__} has no column for {name!r}.",
                 hint="Rename the field, or turn it into columns in create_values/update_values.",
             )
-        reason = misfit(column, value)
+        reason = None if fits(value) else misfit(facts.columns[name], value)
         if reason is not None:
             raise InvalidValue(
                 f"{name} does not fit its column: {reason}.", fields=[name], model=model.__name__

@@ -5,6 +5,7 @@ Start at `Reader`.
 
 import json
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
@@ -274,7 +275,7 @@ class Reader:
             total = selection.total() if counted else None
             return json_select(plan.shape, base, name, total=total)
 
-        async with self.unit.wire(compiled=selection.key is not None) as wire:
+        async with self._unseen(selection) as wire:
             rows = await self._fetch(wire, selection, (), build, ("bytes", counted, plan.response))
         printed = json_items(rows)
         if printed is None:
@@ -302,8 +303,12 @@ class Reader:
         self, selection: Selection, plan: Plan[Any]
     ) -> tuple[Iterable[Any], Sequence[dict[str, Any]]]:
         """Read what responses are made from; answer the keys of the rows, and that."""
-        async with self.unit.wire(compiled=selection.key is not None) as wire:
+        async with self._unseen(selection) as wire:
             return await self._built(wire, selection, plan.fetch, plan.response)
+
+    def _unseen(self, selection: Selection) -> AbstractAsyncContextManager[Wire]:
+        """Give a wire to who knows that nobody oversees the unit of work."""
+        return self.unit.wire(compiled=selection.key is not None, overseen=False)
 
     async def _built(
         self, wire: Wire, selection: Selection, fetch: Fetch, name: object

@@ -38,10 +38,16 @@ class Explaining(UnitOfWork):
 
     @asynccontextmanager
     async def wire(
-        self, *, compiled: bool = True, writing: bool = False, last: bool = False
+        self,
+        *,
+        compiled: bool = True,
+        writing: bool = False,
+        last: bool = False,
+        overseen: bool | None = None,
     ) -> AsyncIterator[Wire]:
         """Give a wire that reports."""
-        async with self._unit.wire(compiled=compiled, writing=writing, last=last) as wire:
+        told = self._unit.wire(compiled=compiled, writing=writing, last=last, overseen=overseen)
+        async with told as wire:
             asker = wire
             if not wire.compiled:
                 asker = ConnectionWire(await self._unit.session.connection())

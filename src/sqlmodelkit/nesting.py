@@ -66,11 +66,8 @@ def values_of(model: type[SQLModel], data: BaseModel) -> dict[str, Any]:
 
 def children(model: type[SQLModel], values: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
     """Return the values that are children, by relation."""
-    relations = relations_of(model)
     return {
-        name: found
-        for name, found in values.items()
-        if name in relations and isinstance(found, list)
+        name: found for name in relations_of(model) if isinstance(found := values.get(name), list)
     }
 
 

@@ -21,7 +21,6 @@ from .errors import ConfigError, InvalidValue
 from .models import Version
 
 _OWN_INIT_LISTENERS = 1  # SQLAlchemy's
-_LISTENED = ("before_insert", "after_insert", "before_update", "after_update")
 _SCALARS = (str, bytes, int, float, Decimal, datetime, date, time, timedelta, UUID, Enum)
 _ASKED = "Write rows of it with create, create_many and update."
 
@@ -233,8 +232,16 @@ def _defaulted(model: type[SQLModel]) -> tuple[str, ...]:
 
 def has_listeners(model: type[SQLModel]) -> bool:
     """Tell whether the application listens to how rows of a table are written."""
-    dispatch = mapper_of(model).dispatch
-    return any(getattr(dispatch, name) for name in _LISTENED)
+    heard = _dispatch(model)
+    # Asked for every write: written out, it takes half the time.
+    return bool(
+        heard.before_insert or heard.after_insert or heard.before_update or heard.after_update
+    )
+
+
+@cached
+def _dispatch(model: type[SQLModel]) -> Any:
+    return mapper_of(model).dispatch
 
 
 @cached

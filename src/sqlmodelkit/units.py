@@ -9,6 +9,7 @@ from sqlite3 import sqlite_version_info
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from sqlalchemy import Dialect
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from .columns import cached
@@ -56,7 +57,8 @@ class UnitOfWork:
         self._bound = bound
         self._session = session
         self._scope = scope
-        self.dialect = engine.dialect.name
+        self._dialect: Dialect = engine.dialect
+        self.dialect = self._dialect.name
 
     @classmethod
     def of(cls, session: AsyncSession) -> "UnitOfWork":
@@ -107,7 +109,7 @@ class UnitOfWork:
     @property
     def server(self) -> tuple[str, tuple[int, ...]]:
         """The database's own name and version, which is empty before the first connection."""
-        dialect: Any = self.engine.dialect
+        dialect: Any = self._dialect
         if self.dialect == "sqlite":
             return "sqlite", sqlite_version_info
         name = "mariadb" if getattr(dialect, "is_mariadb", False) else self.dialect
@@ -132,11 +134,16 @@ class UnitOfWork:
 
     def can_return(self, verb: Literal["insert", "update"]) -> bool:
         """Tell whether the database answers the rows that it writes."""
-        dialect = self.engine.dialect
+        dialect = self._dialect
         return dialect.insert_returning if verb == "insert" else dialect.update_returning
 
     def wire(
-        self, *, compiled: bool = True, writing: bool = False, last: bool = False
+        self,
+        *,
+        compiled: bool = True,
+        writing: bool = False,
+        last: bool = False,
+        overseen: bool | None = None,
     ) -> AbstractAsyncContextManager[Wire]:
         """Give a wire for this unit's statements.
 
@@ -145,8 +152,9 @@ class UnitOfWork:
             writing: Whether they write, and so are part of the transaction.
             last: Whether what is written is one statement, and the last of the unit: then it may
                 stand alone all the same.
+            overseen: What `overseen` says, if the caller has just asked.
         """
-        if self.overseen:
+        if self.overseen if overseen is None else overseen:
             return self._watched()
         alone = (last and not self._bound) if writing else self._reading
         if alone and self._lone is not None and not self.begun:

@@ -239,8 +239,9 @@ _FETCHES: Mapping[str, Fetch] = {
 
 def overheard(engine: AsyncEngine, liveness: Liveness) -> bool:
     """Tell whether somebody else listens to the statements of an engine, or logs them."""
-    heard: Any = engine.sync_engine.dispatch
-    dialect: Any = engine.dialect.dispatch
+    sync_engine = engine.sync_engine
+    heard: Any = sync_engine.dispatch
+    dialect: Any = sync_engine.dialect.dispatch
     # Asked for every statement, and written out, for loops over names take several times as long.
     return bool(
         heard.before_cursor_execute

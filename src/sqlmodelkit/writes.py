@@ -146,7 +146,7 @@ class Writer:
 
         alone = last and plan is not None and plan.is_flat
         with translating():
-            async with self.unit.wire(writing=True, last=alone) as wire:
+            async with self.unit.wire(writing=True, last=alone, overseen=False) as wire:
                 if not wire.compiled:
                     return await wire.fetch(returning(), values)
                 compiled = self.statements.get(
@@ -158,7 +158,7 @@ class Writer:
 
 def _form(values: Mapping[str, Any]) -> tuple[object, ...]:
     """Return what tells the SQL of these values from that of others."""
-    return tuple((name, value is None) for name, value in values.items())
+    return tuple(values), tuple([name for name, value in values.items() if value is None])
 
 
 def _parameter(name: str, column: Any) -> Any:

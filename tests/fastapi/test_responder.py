@@ -578,3 +578,99 @@ async def test_a_responder_shows_its_parts(world: Database) -> None:
     async with world.session() as session:
         names = [writer.name for writer in await WriterService(session).all(sort="name")]
     assert ["Ann", "Before"] == names
+
+
+def by_single_responder(app: FastAPI) -> None:
+    """Add endpoints that are one call of a responder each."""
+    one = responder(VolumeService, single=True)
+
+    @app.get("/volumes/{key}", response_model=VolumePublic)
+    async def read(key: int, rows: Annotated[Responder, one]) -> Response:
+        return await rows.get(key)
+
+    @app.get("/pages", response_model=Page[VolumePublic])
+    async def pages(rows: Annotated[Responder, one]) -> Response:
+        return await rows.page(sort="-title", count="none", title__contains="x")
+
+    @app.post("/volumes", response_model=VolumePublic, status_code=201)
+    async def create(data: VolumeCreate, rows: Annotated[Responder, one]) -> Response:
+        return await rows.create(data)
+
+    @app.patch("/volumes/{key}", response_model=VolumePublic)
+    async def update(key: int, data: VolumeUpdate, rows: Annotated[Responder, one]) -> Response:
+        return await rows.update(key, data)
+
+    @app.delete("/volumes/{key}", status_code=204)
+    async def delete(key: int, rows: Annotated[Responder, one]) -> Response:
+        return await rows.delete(key)
+
+    @app.post("/visits", response_model=VolumePublic, status_code=201)
+    async def visited(
+        data: VolumeCreate, rows: Annotated[Responder, one], _: Annotated[None, Depends(visit)]
+    ) -> Response:
+        return await rows.create(data)
+
+
+async def test_a_single_call_opens_its_own_unit_of_work(world: Database) -> None:
+    """What it writes is stored when the answer is sent, and its errors are the usual ones."""
+    app = application(world, by_single_responder)
+    watching = _Watching(app, world, Volume)
+    async with client_of(watching) as client:  # type: ignore[arg-type]
+        made = await client.post("/volumes", json={"title": "x", "isbn": "1"})
+        assert (201, [1]) == (made.status_code, watching.counts)
+        key = made.json()["id"]
+        read = await client.get(f"/volumes/{key}")
+        assert (200, made.json(), made.headers["etag"]) == (
+            read.status_code,
+            read.json(),
+            read.headers["etag"],
+        )
+        assert (
+            304
+            == (
+                await client.get(f"/volumes/{key}", headers={"if-none-match": read.headers["etag"]})
+            ).status_code
+        )
+        assert [made.json()] == (await client.get("/pages")).json()["items"]
+        twice = await client.post("/volumes", json={"title": "y", "isbn": "1"})
+        assert (409, 1) == (twice.status_code, await stored(world, Volume))
+        changed = await client.patch(f"/volumes/{key}", json={"title": "z"})
+        assert (200, "z") == (changed.status_code, changed.json()["title"])
+        assert 204 == (await client.delete(f"/volumes/{key}")).status_code
+        assert (404, 0) == (
+            (await client.get(f"/volumes/{key}")).status_code,
+            await stored(world, Volume),
+        )
+
+
+@pytest.mark.parametrize("visitor", ["added", "flushed"])
+async def test_a_single_call_joins_the_unit_of_work_of_a_dependency(
+    world: Database, visitor: str
+) -> None:
+    """Both are stored, or neither."""
+    app = application(world, by_single_responder)
+    async with client_of(app) as client:
+        client.headers["visitor"] = visitor
+        for isbn, status in (("1", 201), ("1", 409)):
+            answer = await client.post("/visits", json={"title": "x", "isbn": isbn})
+            assert (status, 1, 1) == (
+                answer.status_code,
+                await stored(world, Volume),
+                await stored(world, Genre),
+            )
+
+
+async def test_a_single_responder_gives_no_service(world: Database) -> None:
+    """Its unit of work is open only while it answers."""
+    app = FastAPI()
+    install(app, world)
+
+    @app.get("/")
+    async def read(rows: Annotated[Responder, responder(WriterService, single=True)]) -> None:
+        assert WriterPublic is rows.into
+        assert "/" == rows.request.url.path
+        await rows.rows.count()
+
+    async with client_of(app) as client:
+        with pytest.raises(ConfigError, match="single=True has no 'rows'"):
+            await client.get("/")

@@ -1,8 +1,9 @@
 """Answers as bytes: what the plan prints goes out as it is, with its ETag."""
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from functools import partial, wraps
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from fastapi import Depends, Request, Response
 from fastapi.responses import StreamingResponse
@@ -21,6 +22,7 @@ _IF_NONE_MATCH = b"if-none-match"
 
 AnyService = ServiceBase[Any, Any, Any]
 S = TypeVar("S", bound=AnyService)
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Responder:
@@ -313,12 +315,12 @@ def responder(
             hint="Pass the model to answer with, or set `public`.",
         )
     service_class.plan(shown)
-    provide = _provider(service_class, shown, single=single, require_if_match=require_if_match)
-    return Depends(provide, scope="function")
+    provider = _single_provider if single else _provider
+    return Depends(provider(service_class, shown, require_if_match), scope="function")
 
 
 def _provider(
-    service_class: type[S], into: type[BaseModel], *, single: bool, require_if_match: bool
+    service_class: type[S], into: type[BaseModel], require_if_match: bool
 ) -> Callable[[Request, Response, UnitOfWork], Coroutine[Any, Any, Responder]]:
     async def provide(request: Request, response: Response, unit: UnitDep) -> Responder:
         return Responder(
@@ -326,8 +328,18 @@ def _provider(
             service_class(unit),
             into,
             response=response,
-            last=single,
             require_if_match=require_if_match,
+        )
+
+    return provide
+
+
+def _single_provider(
+    service_class: type[S], into: type[BaseModel], require_if_match: bool
+) -> Callable[[Request, Response], Coroutine[Any, Any, Responder]]:
+    async def provide(request: Request, response: Response) -> Responder:
+        return _SingleResponder(
+            request, response, service_class, into, require_if_match=require_if_match
         )
 
     return provide
@@ -372,3 +384,48 @@ class Answering:
 
     async def __aexit__(self, *error: object) -> bool | None:
         return None if self._own is None else await self._own.__aexit__(*error)
+
+
+def _alone(verb: F) -> F:
+    @wraps(verb)
+    async def answer(self: "_SingleResponder", *given: Any, **named: Any) -> Response:
+        async with self.answering() as responder:
+            response: Response = await verb(responder, *given, **named)
+            return response
+
+    return cast("F", answer)
+
+
+class _SingleResponder(Responder):
+    """Answers one call, in a unit of work that is opened for it and needs no dependency."""
+
+    def __init__(
+        self,
+        request: Request,
+        response: Response,
+        service_class: type[AnyService],
+        into: type[BaseModel],
+        *,
+        require_if_match: bool,
+    ) -> None:
+        self.request = request
+        self.into = into
+        self.answering = partial(
+            Answering, request, response, service_class, into, require_if_match=require_if_match
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        raise ConfigError(
+            f"A responder with single=True has no {name!r}: it answers one call.",
+            hint="Leave single=True out where the endpoint does more.",
+        )
+
+    get = _alone(Responder.get)
+    all = _alone(Responder.all)
+    page = _alone(Responder.page)
+    cursor_page = _alone(Responder.cursor_page)
+    stream = _alone(Responder.stream)
+    restore = _alone(Responder.restore)
+    create = _alone(Responder.create)
+    update = _alone(Responder.update)
+    delete = _alone(Responder.delete)

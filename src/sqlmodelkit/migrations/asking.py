@@ -11,7 +11,7 @@ from alembic.operations import MigrateOperation, ops
 
 from sqlmodelkit.errors import ConfigError
 
-from .conversions import ChangeTypeOp
+from .conversions import ChangeType
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,11 @@ def granted(steps: Iterable[MigrateOperation], asked: Asked) -> list[MigrateOper
                 f"--drop {name}: there is nothing of that name to drop.",
                 hint="Write a table as hero, a column as hero.name.",
             )
+    return retyped(steps)
+
+
+def retyped(steps: Iterable[MigrateOperation]) -> list[MigrateOperation]:
+    """Return steps in which types change by steps of our own."""
     return [_with_types(step) for step in steps]
 
 
@@ -77,9 +82,9 @@ def _with_types(step: MigrateOperation) -> MigrateOperation:
     return ops.ModifyTableOps(step.table_name, inner, schema=step.schema)
 
 
-def _changed(step: ops.AlterColumnOp, wanted: Any) -> ChangeTypeOp:
+def _changed(step: ops.AlterColumnOp, wanted: Any) -> ChangeType:
     found: Any = step.existing_type
-    return ChangeTypeOp(
+    return ChangeType(
         step.table_name,
         step.column_name,
         wanted,

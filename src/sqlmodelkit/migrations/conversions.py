@@ -1,6 +1,6 @@
 """Steps of a migration that change a column's type or name and keep what is in it.
 
-Start at `ChangeTypeOp`. Migrations say `op.change_type` and `op.rename_column`.
+Start at `ChangeType`. Migrations say `op.invoke(ChangeType(...))`.
 """
 
 from typing import Any, Self
@@ -25,19 +25,18 @@ from sqlalchemy import (
     table,
     text,
 )
-from sqlalchemy.types import TypeEngine
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from sqlmodelkit.errors import ConfigError
 
-from .rendering import render_type
+from .rendering import invoked, render_type
 
 Kind = TypeEngine[Any]
 _MYSQL_LENGTH = 255
 _INTEGERS = ("SMALLINT", "INTEGER", "BIGINT")
 
 
-@Operations.register_operation("change_type")
-class ChangeTypeOp(MigrateOperation):
+class ChangeType(MigrateOperation):
     """Changes a column's type; refused while a value would be another one afterwards."""
 
     def __init__(
@@ -58,30 +57,6 @@ class ChangeTypeOp(MigrateOperation):
         self.existing_nullable = existing_nullable
         self.lose = lose
 
-    @classmethod
-    def change_type(  # noqa: PLR0913 - as Alembic calls it
-        cls,
-        operations: Operations,
-        table_name: str,
-        column_name: str,
-        type_: Kind,
-        *,
-        existing_type: Kind,
-        existing_nullable: bool,
-        lose: bool = False,
-    ) -> None:
-        """Change it."""
-        operations.invoke(
-            cls(
-                table_name,
-                column_name,
-                type_,
-                existing_type=existing_type,
-                existing_nullable=existing_nullable,
-                lose=lose,
-            )
-        )
-
     def reverse(self) -> Self:
         """Return what undoes it."""
         return type(self)(
@@ -98,8 +73,7 @@ class ChangeTypeOp(MigrateOperation):
                 self.type_)  # fmt: skip
 
 
-@Operations.register_operation("rename_column")
-class RenameColumnOp(MigrateOperation):
+class RenameColumn(MigrateOperation):
     """Renames a column, and what refers to it."""
 
     def __init__(self, table_name: str, old: str, new: str) -> None:
@@ -108,14 +82,9 @@ class RenameColumnOp(MigrateOperation):
         self.old = old
         self.new = new
 
-    @classmethod
-    def rename_column(cls, operations: Operations, table_name: str, old: str, new: str) -> None:
-        """Rename it."""
-        operations.invoke(cls(table_name, old, new))
-
-    def reverse(self) -> "RenameColumnOp":
+    def reverse(self) -> "RenameColumn":
         """Return what undoes it."""
-        return RenameColumnOp(self.table_name, self.new, self.old)
+        return RenameColumn(self.table_name, self.new, self.old)
 
     def to_diff_tuple(self) -> tuple[Any, ...]:
         """Return it as Alembic's own steps are told."""
@@ -139,32 +108,31 @@ def _render_rename_table(autogen: Any, op: RenameTableOp) -> str:
     return f"op.rename_table({str(op.table_name)!r}, {op.new_table_name!r})"
 
 
-@renderers.dispatch_for(ChangeTypeOp)
-def _render_type(autogen: Any, op: ChangeTypeOp) -> str:
-    lose = "    lose=True,\n" if op.lose else ""
-    return (
-        f"op.change_type(\n    {op.table_name!r},\n    {op.column_name!r},\n"
-        f"    {render_type(op.type_, autogen)},\n"
-        f"    existing_type={render_type(op.existing_type, autogen)},\n"
-        f"    existing_nullable={op.existing_nullable},\n{lose})"
+@renderers.dispatch_for(ChangeType)
+def _render_type(autogen: Any, op: ChangeType) -> str:
+    arguments = (
+        f"{op.table_name!r}, {op.column_name!r}, {render_type(op.type_, autogen)}, "
+        f"existing_type={render_type(op.existing_type, autogen)}, "
+        f"existing_nullable={op.existing_nullable}{', lose=True' if op.lose else ''}"
     )
+    return invoked(autogen, "ChangeType", arguments)
 
 
-@renderers.dispatch_for(RenameColumnOp)
-def _render_rename(autogen: Any, op: RenameColumnOp) -> str:
-    return f"op.rename_column({op.table_name!r}, {op.old!r}, {op.new!r})"
+@renderers.dispatch_for(RenameColumn)
+def _render_rename(autogen: Any, op: RenameColumn) -> str:
+    return invoked(autogen, "RenameColumn", f"{op.table_name!r}, {op.old!r}, {op.new!r}")
 
 
-@Operations.implementation_for(RenameColumnOp)
-def _rename(operations: Operations, op: RenameColumnOp) -> None:
+@Operations.implementation_for(RenameColumn)
+def _rename(operations: Operations, op: RenameColumn) -> None:
     quote = operations.migration_context.dialect.identifier_preparer.quote
     operations.execute(
         f"ALTER TABLE {quote(op.table_name)} RENAME COLUMN {quote(op.old)} TO {quote(op.new)}"
     )
 
 
-@Operations.implementation_for(ChangeTypeOp)
-def _change_type(operations: Operations, op: ChangeTypeOp) -> None:
+@Operations.implementation_for(ChangeType)
+def _change_type(operations: Operations, op: ChangeType) -> None:
     offline = operations.get_context().as_sql
     if not (offline or op.lose or keeps(op.existing_type, op.type_)):
         _refuse_loss(operations, op)
@@ -186,7 +154,7 @@ def _change_type(operations: Operations, op: ChangeTypeOp) -> None:
         )
 
 
-def _change_on_postgresql(operations: Operations, op: ChangeTypeOp, default: Any) -> None:
+def _change_on_postgresql(operations: Operations, op: ChangeType, default: Any) -> None:
     dialect = operations.migration_context.dialect
     quote = dialect.identifier_preparer.quote
     kind = op.type_.compile(dialect=dialect)
@@ -200,7 +168,7 @@ def _change_on_postgresql(operations: Operations, op: ChangeTypeOp, default: Any
         operations.execute(f"{start} SET DEFAULT ({default})::{kind}")
 
 
-def _refuse_loss(operations: Operations, op: ChangeTypeOp) -> None:
+def _refuse_loss(operations: Operations, op: ChangeType) -> None:
     if isinstance(op.type_, JSON) or isinstance(op.existing_type, JSON):
         return
     value: Any = column(op.column_name, op.existing_type)
@@ -218,6 +186,7 @@ def _refuse_loss(operations: Operations, op: ChangeTypeOp) -> None:
 
 def keeps(found: Kind, wanted: Kind) -> bool:  # noqa: PLR0911 - a table of types
     """Tell whether every value of a type is the same in another."""
+    found, wanted = plain(found), plain(wanted)
     if isinstance(wanted, String) and not isinstance(wanted, Enum):
         if wanted.length is None:
             return not isinstance(found, (Float, JSON))
@@ -236,6 +205,11 @@ def keeps(found: Kind, wanted: Kind) -> bool:  # noqa: PLR0911 - a table of type
     if isinstance(found, Numeric) and isinstance(wanted, Numeric):
         return _digits(found) <= _digits(wanted) and (found.scale or 0) <= (wanted.scale or 0)
     return type(found.as_generic()) is type(wanted.as_generic())
+
+
+def plain(kind: Any) -> Any:
+    """Return the type that a decorated one is stored as."""
+    return kind.impl_instance if isinstance(kind, TypeDecorator) else kind
 
 
 def _size(kind: Integer) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 from alembic.operations import MigrateOperation, ops
 from sqlalchemy import Column, Enum, MetaData, inspect
 
-from .conversions import ChangeTypeOp
-from .operations import ChangeEnumOp, CreateEnumOp, DropEnumOp
+from .conversions import ChangeType
+from .operations import ChangeEnum, CreateEnum, DropEnum
 
 Steps = list[MigrateOperation]
 Places = dict[str, dict[str, list[str]]]
@@ -30,12 +30,12 @@ def with_enums(steps: Iterable[MigrateOperation], metadata: MetaData, connection
         values = next(iter(places.values()))
         if set(places) <= new:
             if name not in types:
-                first.append(CreateEnumOp(name, values))
+                first.append(CreateEnum(name, values))
         elif changed := _change(name, places, found, types):
             (first if changed.only_adds() else last).append(changed)
     kept = {name for name in wanted if name in types}
     used = {name for name, places in found.items() if name}
-    last += [DropEnumOp(name, types[name]) for name in sorted(used - kept) if name in types]
+    last += [DropEnum(name, types[name]) for name in sorted(used - kept) if name in types]
     return first + steps + last
 
 
@@ -74,7 +74,7 @@ def _types(connection: Any) -> dict[str, list[str]]:
 
 def _change(
     name: str, places: dict[str, list[str]], found: Places, types: dict[str, list[str]]
-) -> ChangeEnumOp | None:
+) -> ChangeEnum | None:
     new = next(iter(places.values()))
     if name in types:
         there = [address for address in places if address in found.get(name, {})]
@@ -83,7 +83,7 @@ def _change(
         unnamed = found.get("", {})
         there = [address for address in places if address in unnamed and unnamed[address] != new]
         old = unnamed[there[0]] if there else new
-    return ChangeEnumOp(name, there, old=old, new=new) if old != new and there else None
+    return ChangeEnum(name, there, old=old, new=new) if old != new and there else None
 
 
 def _new_columns(steps: Steps) -> Iterable[str]:
@@ -97,5 +97,5 @@ def _new_columns(steps: Steps) -> Iterable[str]:
             for inner in step.ops:
                 if isinstance(inner, ops.AddColumnOp):
                     yield f"{inner.table_name}.{inner.column.name}"
-        elif isinstance(step, ChangeTypeOp):
+        elif isinstance(step, ChangeType):
             yield f"{step.table_name}.{step.column_name}"

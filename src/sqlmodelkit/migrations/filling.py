@@ -22,11 +22,11 @@ from sqlalchemy import (
     String,
     text,
 )
-from sqlalchemy.types import TypeDecorator
 
 from sqlmodelkit.errors import ConfigError
 
 from .asking import Asked
+from .conversions import plain
 
 Steps = list[MigrateOperation]
 
@@ -138,7 +138,7 @@ def literal(column: Column[Any], value: Any) -> str:
     Raises:
         ConfigError: It does not fit the column.
     """
-    kind = _plain(column.type)
+    kind = plain(column.type)
     if isinstance(value, enum.Enum):
         value = value.name if isinstance(kind, Enum) else value.value
     if isinstance(kind, Boolean):
@@ -155,15 +155,11 @@ def literal(column: Column[Any], value: Any) -> str:
     return f"'{escaped}'"
 
 
-def _plain(kind: Any) -> Any:
-    return kind.impl_instance if isinstance(kind, TypeDecorator) else kind
-
-
 def _neutral(kind: Any) -> str | None:
-    plain = _plain(kind)
-    match plain:
+    kind = plain(kind)
+    match kind:
         case Enum():
-            return f"'{plain.enums[0]}'"
+            return f"'{kind.enums[0]}'"
         case Boolean():
             return "false"
         case Integer() | Numeric() | Float():

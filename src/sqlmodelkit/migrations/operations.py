@@ -1,6 +1,6 @@
 """Steps of a migration that Alembic lacks: the values of an enum, on every engine.
 
-Start at `ChangeEnumOp`. Migrations say `op.create_enum`, `op.change_enum` and `op.drop_enum`.
+Start at `ChangeEnum`. Migrations say `op.invoke(ChangeEnum(...))`.
 """
 
 from collections.abc import Sequence
@@ -12,9 +12,10 @@ from sqlalchemy import Enum, inspect, text
 
 from sqlmodelkit.errors import ConfigError
 
+from .rendering import invoked
 
-@Operations.register_operation("create_enum")
-class CreateEnumOp(MigrateOperation):
+
+class CreateEnum(MigrateOperation):
     """Makes a type of PostgreSQL; nothing on other engines, where columns hold the values."""
 
     def __init__(self, name: str, values: Sequence[str]) -> None:
@@ -22,22 +23,16 @@ class CreateEnumOp(MigrateOperation):
         self.name = name
         self.values = list(values)
 
-    @classmethod
-    def create_enum(cls, operations: Operations, name: str, values: Sequence[str]) -> None:
-        """Make it."""
-        operations.invoke(cls(name, values))
-
-    def reverse(self) -> "DropEnumOp":
+    def reverse(self) -> "DropEnum":
         """Return what undoes it."""
-        return DropEnumOp(self.name, self.values)
+        return DropEnum(self.name, self.values)
 
     def to_diff_tuple(self) -> tuple[Any, ...]:
         """Return it as Alembic's own steps are told."""
         return ("add_enum", self.name, self.values)
 
 
-@Operations.register_operation("drop_enum")
-class DropEnumOp(MigrateOperation):
+class DropEnum(MigrateOperation):
     """Drops a type of PostgreSQL that no column has any more."""
 
     def __init__(self, name: str, values: Sequence[str]) -> None:
@@ -45,22 +40,16 @@ class DropEnumOp(MigrateOperation):
         self.name = name
         self.values = list(values)
 
-    @classmethod
-    def drop_enum(cls, operations: Operations, name: str, values: Sequence[str]) -> None:
-        """Drop it."""
-        operations.invoke(cls(name, values))
-
-    def reverse(self) -> CreateEnumOp:
+    def reverse(self) -> CreateEnum:
         """Return what undoes it."""
-        return CreateEnumOp(self.name, self.values)
+        return CreateEnum(self.name, self.values)
 
     def to_diff_tuple(self) -> tuple[Any, ...]:
         """Return it as Alembic's own steps are told."""
         return ("remove_enum", self.name, self.values)
 
 
-@Operations.register_operation("change_enum")
-class ChangeEnumOp(MigrateOperation):
+class ChangeEnum(MigrateOperation):
     """Changes which values columns may hold; refused while a row has one that goes away."""
 
     def __init__(
@@ -71,19 +60,6 @@ class ChangeEnumOp(MigrateOperation):
         self.columns = list(columns)
         self.old = list(old)
         self.new = list(new)
-
-    @classmethod
-    def change_enum(
-        cls,
-        operations: Operations,
-        name: str,
-        columns: Sequence[str],
-        *,
-        old: Sequence[str],
-        new: Sequence[str],
-    ) -> None:
-        """Change it."""
-        operations.invoke(cls(name, columns, old=old, new=new))
 
     def reverse(self) -> Self:
         """Return what undoes it."""
@@ -98,40 +74,38 @@ class ChangeEnumOp(MigrateOperation):
         return [value for value in self.new if value in self.old] == self.old
 
 
-@renderers.dispatch_for(CreateEnumOp)
-def _render_create(autogen: Any, op: CreateEnumOp) -> str:
-    return f"op.create_enum({op.name!r}, {op.values!r})"
+@renderers.dispatch_for(CreateEnum)
+def _render_create(autogen: Any, op: CreateEnum) -> str:
+    return invoked(autogen, "CreateEnum", f"{op.name!r}, {op.values!r}")
 
 
-@renderers.dispatch_for(DropEnumOp)
-def _render_drop(autogen: Any, op: DropEnumOp) -> str:
-    return f"op.drop_enum({op.name!r}, {op.values!r})"
+@renderers.dispatch_for(DropEnum)
+def _render_drop(autogen: Any, op: DropEnum) -> str:
+    return invoked(autogen, "DropEnum", f"{op.name!r}, {op.values!r}")
 
 
-@renderers.dispatch_for(ChangeEnumOp)
-def _render_change(autogen: Any, op: ChangeEnumOp) -> str:
-    return (
-        f"op.change_enum(\n    {op.name!r},\n    {op.columns!r},\n"
-        f"    old={op.old!r},\n    new={op.new!r},\n)"
-    )
+@renderers.dispatch_for(ChangeEnum)
+def _render_change(autogen: Any, op: ChangeEnum) -> str:
+    values = f"old={op.old!r}, new={op.new!r}"
+    return invoked(autogen, "ChangeEnum", f"{op.name!r}, {op.columns!r}, {values}")
 
 
-@Operations.implementation_for(CreateEnumOp)
-def _create(operations: Operations, op: CreateEnumOp) -> None:
+@Operations.implementation_for(CreateEnum)
+def _create(operations: Operations, op: CreateEnum) -> None:
     if operations.migration_context.dialect.name == "postgresql":
         operations.execute(
             f"CREATE TYPE {_quoted(operations, op.name)} AS ENUM ({_list(op.values)})"
         )
 
 
-@Operations.implementation_for(DropEnumOp)
-def _drop(operations: Operations, op: DropEnumOp) -> None:
+@Operations.implementation_for(DropEnum)
+def _drop(operations: Operations, op: DropEnum) -> None:
     if operations.migration_context.dialect.name == "postgresql":
         operations.execute(f"DROP TYPE {_quoted(operations, op.name)}")
 
 
-@Operations.implementation_for(ChangeEnumOp)
-def _change(operations: Operations, op: ChangeEnumOp) -> None:
+@Operations.implementation_for(ChangeEnum)
+def _change(operations: Operations, op: ChangeEnum) -> None:
     match operations.migration_context.dialect.name:
         case "postgresql" if op.only_adds():
             _add_values(operations, op)
@@ -144,7 +118,7 @@ def _change(operations: Operations, op: ChangeEnumOp) -> None:
             _modify(operations, op)
 
 
-def _add_values(operations: Operations, op: ChangeEnumOp) -> None:
+def _add_values(operations: Operations, op: ChangeEnum) -> None:
     """Add values without a lock on any table; a value can be used after the commit only."""
     with operations.get_context().autocommit_block():
         for place, value in enumerate(op.new):
@@ -161,7 +135,7 @@ def _add_values(operations: Operations, op: ChangeEnumOp) -> None:
             )
 
 
-def _swap(operations: Operations, op: ChangeEnumOp) -> None:
+def _swap(operations: Operations, op: ChangeEnum) -> None:
     """Replace the type: PostgreSQL cannot take a value away from one."""
     name, old = _quoted(operations, op.name), _quoted(operations, f"{op.name}__old")
     operations.execute(f"ALTER TYPE {name} RENAME TO {old}")
@@ -190,9 +164,12 @@ def _default(operations: Operations, address: str) -> str | None:
     return None if default is None else default.split("::")[0].strip("'")
 
 
-def _modify(operations: Operations, op: ChangeEnumOp) -> None:
+def _modify(operations: Operations, op: ChangeEnum) -> None:
     for address in op.columns:
         table, column = address.rsplit(".", 1)
+        if operations.get_context().as_sql:
+            operations.alter_column(table, column, type_=Enum(*op.new, name=op.name))
+            continue
         found = {each["name"]: each for each in inspect(operations.get_bind()).get_columns(table)}
         operations.alter_column(
             table,
@@ -205,7 +182,7 @@ def _modify(operations: Operations, op: ChangeEnumOp) -> None:
         )
 
 
-def _refuse_gone(operations: Operations, op: ChangeEnumOp) -> None:
+def _refuse_gone(operations: Operations, op: ChangeEnum) -> None:
     gone = [value for value in op.old if value not in op.new]
     if not gone or operations.get_context().as_sql:
         return

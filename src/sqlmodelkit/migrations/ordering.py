@@ -10,7 +10,7 @@ from typing import Any
 from alembic.operations import MigrateOperation, ops
 from sqlalchemy import MetaData, inspect
 
-from .conversions import ChangeTypeOp
+from .conversions import ChangeType
 
 Steps = list[MigrateOperation]
 _FOREIGN = "foreignkey"
@@ -77,7 +77,7 @@ def _modified(step: ops.ModifyTableOps, connection: Any) -> Steps:
 def grouped(step: ops.ModifyTableOps, inner: Iterable[MigrateOperation]) -> Steps:
     """Return the steps of a table: Alembic's in batches, ours between them."""
     groups: Steps = []
-    for ours, found in groupby(inner, key=lambda each: isinstance(each, ChangeTypeOp)):
+    for ours, found in groupby(inner, key=lambda each: isinstance(each, ChangeType)):
         batch = list(found)
         groups += (
             batch if ours else [ops.ModifyTableOps(step.table_name, batch, schema=step.schema)]

@@ -71,6 +71,12 @@ def render_enum(thing: Enum) -> str:
     return f"sa.Enum({', '.join(parts)})"
 
 
+def invoked(autogen: Any, step: str, arguments: str) -> str:
+    """Return how a step of ours is written, with its import."""
+    autogen.imports.add(f"from sqlmodelkit.migrations import {step}")
+    return f"op.invoke({step}({arguments}))"
+
+
 def tidy(path: Path) -> None:
     """Take Alembic's marks out of a new migration, and format it where ruff is installed."""
     text = path.read_text(encoding="utf-8")

@@ -9,8 +9,8 @@ from typing import Any
 
 from alembic.operations import MigrateOperation, ops
 
-from .conversions import ChangeTypeOp, RenameColumnOp, RenameTableOp, keeps
-from .operations import ChangeEnumOp, CreateEnumOp, DropEnumOp
+from .conversions import ChangeType, RenameColumn, RenameTableOp, keeps
+from .operations import ChangeEnum, CreateEnum, DropEnum
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +54,11 @@ def _notes(step: Any) -> list[Note]:  # noqa: PLR0911, C901 - a table of steps
                 Note("column", f"dropped with its values: {name}"),
                 Note("downgrade", f"makes {name} again, without its values"),
             ]
-        case ChangeTypeOp():
+        case ChangeType():
             return [_type(step)]
         case ops.AlterColumnOp():
             return _altered(step)
-        case RenameColumnOp():
+        case RenameColumn():
             return [Note("column", f"renamed: {step.table_name}.{step.old} to {step.new}")]
         case RenameTableOp():
             return [Note("table", f"renamed: {step.table_name} to {step.new_table_name}")]
@@ -80,7 +80,7 @@ def _rest(step: Any) -> list[Note]:
     match step:
         case ops.AddConstraintOp():
             return [Note("constraint", f"new: {step.to_constraint().name}")]
-        case ChangeEnumOp():
+        case ChangeEnum():
             gone = [value for value in step.old if value not in step.new]
             new = [value for value in step.new if value not in step.old]
             told = "; ".join(
@@ -89,14 +89,14 @@ def _rest(step: Any) -> list[Note]:
                 if values
             )
             return [Note("enum", f"{step.name}: {told or 'another order'}")]
-        case DropEnumOp():
+        case DropEnum():
             return [Note("enum", f"dropped: {step.name}")]
-        case CreateEnumOp():
+        case CreateEnum():
             return [Note("enum", f"new: {step.name} ({', '.join(step.values)})")]
     return []
 
 
-def _type(step: ChangeTypeOp) -> Note:
+def _type(step: ChangeType) -> Note:
     name = f"{step.table_name}.{step.column_name}"
     if keeps(step.existing_type, step.type_):
         end = "keeps every value"

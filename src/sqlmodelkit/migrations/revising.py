@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from sqlmodelkit.errors import ConfigError
 
 from .asking import Asked, granted
-from .conversions import RenameColumnOp, RenameTableOp
+from .conversions import RenameColumn, RenameTableOp
 from .enumerations import with_enums
 from .environment import Run, config_of, connected, on_connection, scripts_of, speaking
 from .filling import filled, refilled
@@ -123,7 +123,7 @@ class _Draft:
         for old, new in self._asked.rename.items():
             table, dot, column = old.partition(".")
             step: MigrateOperation = (
-                RenameColumnOp(table, column, new) if dot else RenameTableOp(table, new)
+                RenameColumn(table, column, new) if dot else RenameTableOp(table, new)
             )
             operations.invoke(step)
             self._renames.append(step)

@@ -1,0 +1,7 @@
+"""Dangerous: foreign-key"""
+
+from alembic import op
+
+
+def upgrade() -> None:
+    op.create_foreign_key("fk_hero_team", "hero", "team", ["team_id"], ["id"])

@@ -1,0 +1,41 @@
+"""Models, migrations and database agree, or it is said how they differ."""
+
+from sqlalchemy import Column, Integer, Table
+
+from sqlmodelkit.migrations import check, revision, sql, upgrade
+
+from .conftest import SchemaOf, new_metadata
+from .test_revising import firms
+
+
+async def test_there_is_no_drift_after_an_upgrade(schema_of: SchemaOf) -> None:
+    """Neither between models and database nor between models and migrations."""
+    schema = schema_of(firms())
+    await revision(schema, "first")
+    behind = await check(schema)
+    assert (True, True, ()) == (bool(behind.pending), bool(behind.database), behind.migrations)
+    await upgrade(schema)
+    assert not await check(schema)
+
+
+async def test_drift_is_told_in_words(schema_of: SchemaOf) -> None:
+    """A column that no migration makes is named."""
+    await revision(schema_of(firms()), "first")
+    await upgrade(schema_of(firms()))
+    more = firms()
+    more.tables["firm"].append_column(Column("size", Integer))
+    found = await check(schema_of(more))
+    told = ["new: firm.size, Integer(), may be null", "drops firm.size with its values"]
+    assert [told, told] == [
+        [note.text for note in notes] for notes in (found.database, found.migrations or ())
+    ]
+
+
+async def test_sql_needs_no_database(schema_of: SchemaOf) -> None:
+    """It is written for the kind of database that the settings name."""
+    metadata = new_metadata()
+    Table("stone", metadata, Column("id", Integer, primary_key=True))
+    schema = schema_of(metadata)
+    await revision(schema, "first")
+    assert "CREATE TABLE stone" in sql(schema)
+    assert "INSERT INTO alembic_version" in sql(schema)

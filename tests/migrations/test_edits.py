@@ -23,7 +23,7 @@ from tests.servers import empty
 
 from .edits import VALUES, Field, World, edits
 
-CASES = int(os.environ.get("MIGRATION_CASES", "12"))
+CASES = int(os.environ.get("MIGRATION_CASES", "10"))
 REFUSALS = (
     "would be lost|invalid input syntax|invalid input value for enum|which would go away|"
     "violates foreign key|foreign key constraint fails|would refer to rows|"

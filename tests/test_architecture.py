@@ -25,7 +25,7 @@ RINGS = (
     ("aggregates", "answers", "changes", "walks"),
     ("service",),
     ("fastapi", "projects"),
-    ("backups", "diagrams", "inspection", "migrations", "sizing", "testing"),
+    ("advising", "backups", "diagrams", "inspection", "migrations", "sizing", "testing"),
     ("rehearsal", "scaffold"),
     ("__init__",),  # the public names; the FastAPI edge is imported by its own name
     ("cli", "pytest_plugin"),
@@ -35,6 +35,7 @@ PURE_RINGS = 3
 PURE_TOO = {"plan"}
 WAITS_FOR_ITS_CALLER = "cancellation"  # and for nothing of its own: decision 0055
 FOLDERS = {
+    "advising",
     "backups",
     "cli",
     "diagrams",

@@ -26,7 +26,7 @@ RINGS = (
     ("service",),
     ("fastapi", "projects"),
     ("advising", "backups", "diagrams", "inspection", "migrations", "sizing", "testing"),
-    ("rehearsal", "scaffold"),
+    ("doctor", "rehearsal", "scaffold"),
     ("__init__",),  # the public names; the FastAPI edge is imported by its own name
     ("cli", "pytest_plugin"),
     ("__main__",),
@@ -39,6 +39,7 @@ FOLDERS = {
     "backups",
     "cli",
     "diagrams",
+    "doctor",
     "fastapi",
     "filters",
     "inspection",

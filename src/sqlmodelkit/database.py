@@ -85,10 +85,10 @@ class Database:
             one = self._options.arguments | {"pool_size": 1, "max_overflow": 0}
             writer = create_engine(replace(self._options, arguments=one))
             self.engine = writer.execution_options(**{IMMEDIATE: True})
-        self._hooks = tuple(hooks)
+        self.hooks = tuple(hooks)
         self._only_reading: AsyncEngine | None = None
         self._variants: dict[object, AsyncEngine] = {}
-        for hook in self._hooks:
+        for hook in self.hooks:
             for engine in self._engines():
                 listen(engine.sync_engine, hook)
 
@@ -346,7 +346,7 @@ class Database:
         if self._only_reading is None:
             pragmas = (*self._options.on_connect, "PRAGMA query_only = ON")
             self._only_reading = create_engine(replace(self._options, on_connect=pragmas))
-            for hook in self._hooks:
+            for hook in self.hooks:
                 listen(self._only_reading.sync_engine, hook)
         return self._only_reading
 

@@ -1,0 +1,55 @@
+"""What there is to examine in a project.
+
+Start at `subject_of`.
+"""
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from sqlmodelkit.database import Database
+from sqlmodelkit.migrations import Schema
+from sqlmodelkit.projects import Project
+from sqlmodelkit.service import ServiceBase
+
+from .findings import Subject
+
+Service = type[ServiceBase[Any, Any, Any]]
+
+
+def subject_of(project: Project, *, workers: int | None = None) -> Subject:
+    """Return what is to be examined of a project; its modules are imported.
+
+    Args:
+        project: The project.
+        workers: How many processes serve it; left out, WEB_CONCURRENCY, or 1.
+
+    Raises:
+        ConfigError: The application or a model cannot be imported, or a setting is wrong.
+    """
+    metadata = project.load_models()
+    app = None if project.entrypoint is None else project.load_app()
+    db = getattr(app.state, "sqlmodelkit", None) if app is not None else None
+    settings = project.settings()
+    has_migrations = (project.migrations / "env.py").is_file()
+    return Subject(
+        settings=settings,
+        metadata=metadata,
+        services=tuple(services_of(metadata)),
+        app=app,
+        db=db if isinstance(db, Database) else None,
+        schema=Schema.of(project, settings=settings) if has_migrations else None,
+        root=project.root,
+        workers=workers or int(os.environ.get("WEB_CONCURRENCY", "1")),
+    )
+
+
+def services_of(metadata: Any) -> Iterator[Service]:
+    """Yield the services of the tables in `metadata`."""
+    waiting: list[Any] = list(ServiceBase.__subclasses__())
+    while waiting:
+        service = waiting.pop(0)
+        waiting += service.__subclasses__()
+        model = getattr(service, "model", None)
+        if getattr(model, "metadata", None) is metadata:
+            yield service

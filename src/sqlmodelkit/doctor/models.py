@@ -1,0 +1,102 @@
+"""Checks of tables and relations."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import MetaData, Table
+from sqlalchemy.orm import RelationshipProperty
+
+from sqlmodelkit.advising import indexed
+from sqlmodelkit.columns import columns_of, relations_of
+from sqlmodelkit.service import ServiceBase
+
+from .findings import Seen, Subject
+
+Service = type[ServiceBase[Any, Any, Any]]
+
+
+def foreign_key_indexes(subject: Subject) -> Seen:
+    """Look for foreign keys whose columns no index begins with."""
+    if subject.engine in ("mysql", "mariadb"):
+        return Seen(said=f"{subject.engine} makes them itself")
+    problems = tuple(_bare_keys(subject.metadata))
+    return Seen(problems, said=f"{_count_keys(subject.metadata)} foreign keys")
+
+
+def _count_keys(metadata: MetaData) -> int:
+    return sum(len(table.foreign_key_constraints) for table in metadata.tables.values())
+
+
+def _bare_keys(metadata: MetaData) -> Iterator[tuple[str, str]]:
+    for table in metadata.tables.values():
+        for key in sorted(table.foreign_key_constraints, key=lambda k: tuple(k.column_keys)):
+            names = [column.name for column in key.columns]
+            if not any(set(have[: len(names)]) == set(names) for have in indexed(table)):
+                yield (
+                    (
+                        f"{table.name} ({', '.join(names)}) refers to {key.referred_table.name} "
+                        "without an index."
+                    ),
+                    _declare(table, names),
+                )
+
+
+def _declare(table: Table, names: list[str]) -> str:
+    if len(names) == 1:
+        return f"Put index=True on the field of {table.name}.{names[0]}."
+    quoted = ", ".join(f'"{name}"' for name in names)
+    return f"Put Index(None, {quoted}) into __table_args__ of {table.name}."
+
+
+def filter_indexes(subject: Subject) -> Seen:
+    """Look for fields that a service names for filters or sorts, and that no index begins with."""
+    problems: list[tuple[str, str]] = []
+    declared = 0
+    for service in subject.services:
+        for field in _declared(service):
+            declared += 1
+            column = columns_of(service.model)[field]
+            table: Any = column.table
+            if not any(have[:1] == (column.name,) for have in indexed(table)):
+                problems.append(
+                    (
+                        f"{service.__name__} lets clients ask by {field}, which has no index.",
+                        _declare(table, [column.name]),
+                    )
+                )
+    said = f"{declared} declared fields"
+    if subject.services and not declared:
+        said = "no service names what clients may filter and sort by: everything shown"
+    return Seen(tuple(problems), said=said)
+
+
+def _declared(service: Service) -> Iterator[str]:
+    """Yield the columns of the service's own table that `filterable` and `sortable` name."""
+    columns = columns_of(service.model)
+    named = [entry for entry in (*service.filterable, *service.sortable) if isinstance(entry, str)]
+    yield from dict.fromkeys(
+        entry.partition("__")[0] for entry in named if entry.partition("__")[0] in columns
+    )
+
+
+def back_populates(subject: Subject) -> Seen:
+    """Look for relations that know no other side."""
+    relations = dict(_relations(subject))
+    problems = tuple(
+        (
+            f"{label} has no back_populates.",
+            (
+                f'Write Relationship(back_populates="…") there, and the other side in '
+                f"{relation.mapper.class_.__name__}."
+            ),
+        )
+        for label, relation in relations.items()
+        if relation.back_populates is None and not relation.viewonly
+    )
+    return Seen(problems, said=f"{len(relations)} relations")
+
+
+def _relations(subject: Subject) -> Iterator[tuple[str, RelationshipProperty[Any]]]:
+    for model in dict.fromkeys(service.model for service in subject.services):
+        for name, relation in relations_of(model).items():
+            yield f"{model.__name__}.{name}", relation

@@ -1,0 +1,84 @@
+"""Checks that ask the server."""
+
+from typing import Any
+
+from sqlalchemy import text
+
+from sqlmodelkit.database import Database
+from sqlmodelkit.sizing import server_limit
+
+from .findings import Seen, Subject
+
+_PG_LOG = (
+    "SELECT (SELECT setting::int FROM pg_settings WHERE name = 'log_min_duration_statement') >= 0"
+    " OR EXISTS (SELECT 1 FROM pg_extension WHERE extname = 'pg_stat_statements')"
+)
+
+
+async def pool(subject: Subject) -> Seen:
+    """Reckon whether all pools together stay within the server's limit."""
+    settings, workers = subject.settings, subject.workers
+    size, overflow = settings.pool_size, settings.max_overflow
+    total = workers * (size + overflow)
+    formula = f"{workers} worker(s) x ({size} + {overflow}) = {total} connections"
+    db = Database(settings=settings)
+    try:
+        limit = await server_limit(db)
+    finally:
+        await db.close()
+    if limit is None:
+        return Seen(said=f"{formula}; SQLite has no limit")
+    said = f"{formula} of {limit} that the server allows"
+    if total <= limit * 0.9:
+        return Seen(said=said)
+    most = max(1, int(limit * 0.9) // workers)
+    keep = max(1, min(size, most * 2 // 3))
+    fix = (
+        f"Set DB_POOL_SIZE={keep} and DB_MAX_OVERFLOW={most - keep}, or put PgBouncer between; "
+        "`sqlmodelkit pool-size` reckons what the load needs."
+    )
+    return Seen(((f"{total} is more than 90 % of {limit}.", fix),), said=said)
+
+
+async def recycle(subject: Subject) -> Seen:
+    """Compare when the pool and when the server closes an idle connection."""
+    recycled = subject.settings.pool_recycle
+    if subject.engine in ("sqlite", "postgresql"):
+        return Seen(said="this server closes none")
+    waits = int(await _ask(subject, "SELECT @@wait_timeout") or 0)
+    said = f"the pool after {recycled} s, the server after {waits} s"
+    if 0 < recycled < waits:
+        return Seen(said=said)
+    fix = f"Set DB_POOL_RECYCLE={max(1, waits // 2)}."
+    return Seen((("The server closes connections before the pool does.", fix),), said=said)
+
+
+async def slow_log(subject: Subject) -> Seen:
+    """Look whether slow statements are told of: by the server, or by a hook of the database."""
+    if subject.db is not None and subject.db.hooks:
+        return Seen(said=f"{len(subject.db.hooks)} hook(s) of the database")
+    fix = "Give Database(hooks=[…]) one that logs what takes more than 100 ms"
+    if subject.engine == "sqlite":
+        return Seen((("No hook watches the statements.", f"{fix}."),))
+    postgresql = subject.engine == "postgresql"
+    asked = _PG_LOG if postgresql else "SELECT @@slow_query_log"
+    if await _ask(subject, asked):
+        return Seen(said="the server's own")
+    theirs = (
+        "ALTER SYSTEM SET log_min_duration_statement = '100ms'"
+        if postgresql
+        else "SET GLOBAL slow_query_log = ON, long_query_time = 0.1"
+    )
+    return Seen(
+        (("Neither a hook nor the server tells of slow statements.", f"{fix}, or {theirs}."),)
+    )
+
+
+async def _ask(subject: Subject, question: str) -> Any:
+    db = Database(settings=subject.settings)
+    try:
+        async with db.session() as session:
+            connection = await session.connection()
+            return await connection.scalar(text(question))
+    finally:
+        await db.close()

@@ -1,0 +1,96 @@
+"""Checks that read the source."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from .findings import Seen, Subject
+
+_URL = re.compile(
+    r"\b(?:postgres(?:ql)?|mysql|mariadb|redis|amqp)(?:\+\w+)?://[^\s:/@'\"]+:([^\s@'\"]+)@([\w.-]+)"
+)
+_SUFFIXES = {".py", ".toml", ".ini", ".cfg", ".yml", ".yaml", ".json", ".env"}
+_NOT_OURS = {".git", ".venv", "venv", "node_modules", "__pycache__", "tests", "test"}
+_HERE = {
+    "localhost",
+    "127.0.0.1",
+    "db",
+    "database",
+    "postgres",
+    "mariadb",
+    "mysql",
+    "redis",
+    "host",
+}
+_PLACEHOLDERS = re.compile(
+    r"^(?:\$|\{|<|%|\*|x+$|\.\.\.|…|password$|secret$|pass$|changeme$)", re.IGNORECASE
+)
+_MAKERS = {"AsyncSession", "Session", "async_sessionmaker", "sessionmaker"}
+_MOST_BYTES = 1_000_000
+
+
+def credentials(subject: Subject) -> Seen:
+    """Look for addresses with a password in files of the project."""
+    if subject.root is None:
+        return Seen(unknown="the source is not known")
+    problems = []
+    for path in _files(subject.root, _SUFFIXES):
+        if path.name == ".env":
+            if not _ignored(subject.root, path):
+                problems.append((f"{path.name} is not in .gitignore.", "Add .env to .gitignore."))
+            continue
+        for number, line in enumerate(path.read_text(errors="replace").splitlines(), start=1):
+            for password, host in _URL.findall(line):
+                if host not in _HERE and not _PLACEHOLDERS.match(password):
+                    where = f"{path.relative_to(subject.root)}:{number}"
+                    fix = "Put the address into the environment as DATABASE_URL, and change the password."
+                    problems.append((f"{where} has the password of {host}.", fix))
+    return Seen(tuple(problems))
+
+
+def expire_on_commit(subject: Subject) -> Seen:
+    """Look for sessions of SQLAlchemy's own that expire what they have read."""
+    if subject.root is None:
+        return Seen(unknown="the source is not known")
+    problems = []
+    for path in _files(subject.root, {".py"}):
+        for number, name in _sessions(path):
+            where = f"{path.relative_to(subject.root)}:{number}"
+            fix = "Use db.transaction() or db.session(), or pass expire_on_commit=False."
+            problems.append((f"{where} makes {name} that expires on commit.", fix))
+    return Seen(tuple(problems))
+
+
+def _sessions(path: Path) -> Iterator[tuple[int, str]]:
+    try:
+        tree = ast.parse(path.read_text(errors="replace"))
+    except SyntaxError:
+        return
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+        given = {word.arg: word.value for word in node.keywords}
+        kept = given.get("expire_on_commit")
+        is_off = isinstance(kept, ast.Constant) and kept.value is False
+        if name in _MAKERS and not is_off and (node.args or node.keywords) and None not in given:
+            yield node.lineno, name
+
+
+def _files(root: Path, suffixes: set[str]) -> Iterator[Path]:
+    for path in sorted(root.rglob("*")):
+        parts = path.relative_to(root).parts
+        if _NOT_OURS & set(parts) or not path.is_file():
+            continue
+        fits = path.suffix in suffixes or (path.name == ".env" and ".env" in suffixes)
+        if fits and path.stat().st_size < _MOST_BYTES:
+            yield path
+
+
+def _ignored(root: Path, path: Path) -> bool:
+    ignore = root / ".gitignore"
+    if not (root / ".git").exists():
+        return True
+    lines = ignore.read_text().splitlines() if ignore.is_file() else []
+    return any(line.strip().strip("/") in (path.name, "*.env", ".env*") for line in lines)

@@ -1,0 +1,347 @@
+"""The list for production: each check has a case that fails and one that passes."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import APIRouter, FastAPI
+from pydantic import BaseModel
+from sqlalchemy import text
+from sqlmodel import Field, Relationship, SQLModel
+
+from sqlmodelkit import ConfigError, Database, DatabaseSettings, IntKey, ServiceBase
+from sqlmodelkit.doctor import CHECKS, Finding, Subject, examine, subject_of
+from sqlmodelkit.fastapi import install
+from sqlmodelkit.migrations import Schema, init, revision, upgrade
+from sqlmodelkit.projects import Project
+
+
+class ClinicTables(SQLModel):
+    """Has the tables of this module, apart from all others."""
+
+    metadata = SQLModel.metadata.__class__(naming_convention=SQLModel.metadata.naming_convention)
+
+
+class Ward(ClinicTables, IntKey, table=True):
+    """A parent whose collection knows its other side."""
+
+    name: str = Field(max_length=40, index=True)
+    patients: list["Patient"] = Relationship(back_populates="ward")
+
+
+class Patient(ClinicTables, IntKey, table=True):
+    """A child with an index on its foreign key, and one without."""
+
+    name: str = Field(max_length=40)
+    password: str = Field(max_length=40)
+    ward_id: int | None = Field(default=None, foreign_key="ward.id", index=True)
+    doctor_id: int | None = Field(default=None, foreign_key="physician.id")
+    ward: Ward | None = Relationship(back_populates="patients")
+    doctor: "Physician" = Relationship()
+
+
+class Physician(ClinicTables, IntKey, table=True):
+    """Knows nothing of its patients."""
+
+    name: str = Field(max_length=40)
+
+
+class WardIn(SQLModel):
+    """What a ward is made of."""
+
+    name: str
+
+
+class WardPublic(WardIn):
+    """What clients see of a ward."""
+
+    id: int
+
+
+class WardService(ServiceBase[Ward, WardIn, WardIn]):
+    """Lets clients ask by a column that has an index."""
+
+    public = WardPublic
+    filterable = ("name",)
+    sortable = ("name", "id")
+
+
+class PatientPublic(SQLModel):
+    """Shows too much."""
+
+    id: int
+    password: str
+
+
+class PatientService(ServiceBase[Patient, WardIn, WardIn]):
+    """Lets clients ask by a column that has no index."""
+
+    public = PatientPublic
+    filterable = ("name__startswith", "ward_id")
+
+
+class PatientLoop(SQLModel):
+    """Shows a ward that shows its patients."""
+
+    ward: "WardLoop | None"
+
+
+class WardLoop(SQLModel):
+    """Shows patients that show their ward."""
+
+    patients: list[PatientLoop]
+
+
+PatientLoop.model_rebuild()
+
+
+class LoopService(ServiceBase[Patient, WardIn, WardIn]):
+    """Cannot be read."""
+
+    public = PatientLoop
+
+
+def subject(url: str = "sqlite://", **settings: Any) -> Subject:
+    """Return a subject with nothing but settings and a good service."""
+    found = DatabaseSettings(url=url, **settings)
+    return Subject(settings=found, metadata=Ward.metadata, services=(WardService,))
+
+
+async def run(name: str, about: Subject) -> Finding:
+    """Run one check."""
+    (finding,) = await examine(about, only=[name])
+    return finding
+
+
+PG = "postgresql://u@localhost/x"
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad", "fix"),
+    [
+        ("sqlite", subject(PG), subject(), "Set DATABASE_URL=postgresql://"),
+        (
+            "pre-ping",
+            subject(PG),
+            subject(PG, pool_pre_ping=False),
+            "DB_POOL_PRE_PING=true",
+        ),
+        ("timeouts", subject(PG), subject(PG, lock_timeout=0), "Set DB_LOCK_TIMEOUT=30"),
+        ("timeouts", subject(), subject(PG, pooler="pgbouncer"), "ALTER ROLE"),
+        ("echo", subject(), subject(echo=True), "Set DB_ECHO=false"),
+        (
+            "filter-indexes",
+            subject(),
+            replace(subject(), services=(PatientService,)),
+            "index=True on the field of patient.name",
+        ),
+        (
+            "back-populates",
+            subject(),
+            replace(subject(), services=(PatientService,)),
+            'back_populates="…"',
+        ),
+        ("responses", subject(), replace(subject(), services=(LoopService,)), ""),
+        (
+            "secrets",
+            subject(),
+            replace(subject(), services=(PatientService,)),
+            "Take password out of PatientPublic",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+async def test_what_is_wrong_is_told_with_its_fix(
+    name: str, good: Subject, bad: Subject, fix: str
+) -> None:
+    """And what is right passes."""
+    assert "passed" == (await run(name, good)).status
+    found = await run(name, bad)
+    assert ("failed", True) == (found.status, bool(found.why))
+    assert fix in found.problems[0][1]
+
+
+async def test_every_check_has_a_test() -> None:
+    """Each is named in this module, or there would be none for it."""
+    written = Path(__file__).read_text()  # noqa: ASYNC240 - nobody else is served
+    assert [] == [check.name for check in CHECKS if f'"{check.name}"' not in written]
+
+
+async def test_the_driver_has_to_be_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise the extra is named."""
+    assert "passed" == (await run("driver", subject(PG))).status
+    monkeypatch.setattr("sqlmodelkit.doctor.connecting.find_spec", lambda name: None)
+    found = await run("driver", subject(PG))
+    assert (("asyncpg is not installed.", "pip install 'sqlmodelkit[postgres]'"),) == found.problems
+
+
+@pytest.mark.db
+async def test_the_pools_of_all_workers_have_to_fit(database_url: str, engine_name: str) -> None:
+    """The formula and its numbers are told in either case."""
+    good = await run("pool", replace(subject(database_url), workers=2))
+    assert ("passed", True) == (good.status, good.said.startswith("2 worker(s) x (5 + 10) = 30"))
+    bad = await run("pool", replace(subject(database_url), workers=900))
+    assert ("passed" if engine_name == "sqlite" else "failed") == bad.status
+    assert engine_name == "sqlite" or "Set DB_POOL_SIZE=1 and" in bad.problems[0][1]
+
+
+@pytest.mark.db
+async def test_the_pool_closes_connections_before_the_server(
+    database_url: str, engine_name: str
+) -> None:
+    """MySQL and MariaDB close what is idle; the others do not."""
+    assert "passed" == (await run("recycle", subject(database_url))).status
+    late = await run("recycle", subject(database_url, pool_recycle=-1))
+    assert ("failed" if engine_name == "mariadb" else "passed") == late.status
+
+
+@pytest.mark.db
+async def test_somebody_has_to_tell_of_slow_statements(database_url: str, engine_name: str) -> None:
+    """A hook of the database does, or the server."""
+    about = subject(database_url)
+    quiet = await run("slow-log", about)
+    server_tells = quiet.status == "passed" and engine_name != "sqlite"
+    assert server_tells or "hooks=[…]" in quiet.problems[0][1]
+    watched = replace(about, db=Database(database_url, hooks=[lambda event: None]))
+    assert "passed" == (await run("slow-log", watched)).status
+
+
+async def test_foreign_keys_need_an_index() -> None:
+    """MariaDB makes one itself."""
+    found = await run("foreign-key-indexes", subject(PG))
+    assert (
+        (
+            "patient (doctor_id) refers to physician without an index.",
+            "Put index=True on the field of patient.doctor_id.",
+        ),
+    ) == found.problems
+    assert "passed" == (await run("foreign-key-indexes", subject("mysql://u@localhost/x"))).status
+
+
+async def test_an_application_says_whether_it_can_serve() -> None:
+    """By a route that ends in /ready; without an application nothing is known."""
+    app = FastAPI()
+    about = replace(subject(), app=app)
+    assert "failed" == (await run("health", about)).status
+    install(app, Database("sqlite://"))
+    assert ("passed", "/health/ready") == ((f := await run("health", about)).status, f.said)
+    assert "unknown" == (await run("health", subject())).status
+
+
+async def test_routes_answer_no_tables_and_no_secrets() -> None:
+    """Those of an included router neither."""
+
+    class Inner(BaseModel):
+        api_key: str
+
+    app, router = FastAPI(), APIRouter(prefix="/inner")
+
+    @router.get("/ward")
+    async def ward() -> Ward:
+        raise NotImplementedError
+
+    @router.get("/keys")
+    async def keys() -> list[Inner]:
+        raise NotImplementedError
+
+    app.include_router(router)
+    about = replace(subject(), app=app)
+    assert ["/inner/ward answers the table Ward."] == [
+        problem for problem, _ in (await run("responses", about)).problems
+    ]
+    assert ["Inner.api_key is shown."] == [
+        problem for problem, _ in (await run("secrets", about)).problems
+    ]
+
+
+@pytest.mark.db
+async def test_migrations_have_to_be_run_and_to_say_what_the_models_say(
+    database_url: str, tmp_path: Path
+) -> None:
+    """A database that is behind, and one that differs."""
+    settings = DatabaseSettings(url=database_url)
+    schema = Schema(Ward.metadata, tmp_path / "migrations", settings)
+    init(schema.directory)
+    about = replace(subject(database_url), schema=schema)
+    await revision(schema, "begin")
+    behind = await run("migrations", about)
+    assert ("failed", "sqlmodelkit db upgrade") == (behind.status, behind.problems[0][1])
+    assert "failed" == (await run("drift", about)).status
+    await upgrade(schema)
+    assert "passed" == (await run("migrations", about)).status
+    assert "passed" == (await run("drift", about)).status
+    db = Database(database_url)
+    async with db.engine.begin() as connection:
+        await connection.execute(text("DROP TABLE patient"))
+    await db.close()
+    assert "failed" == (await run("drift", about)).status
+    assert ["unknown", "unknown"] == [
+        (await run(name, subject())).status for name in ("migrations", "drift")
+    ]
+
+
+async def test_passwords_do_not_belong_into_the_source(tmp_path: Path) -> None:
+    """Nor does a `.env` that git would take; examples and this machine do no harm."""
+    about = replace(subject(), root=tmp_path)
+    (tmp_path / "good.py").write_text(
+        'A = "postgresql://app:secret@localhost/x"\nB = "postgresql://app:${PASSWORD}@db.example/x"\n'
+    )
+    assert "passed" == (await run("credentials", about)).status
+    (tmp_path / "bad.toml").write_text('\nurl = "mysql+asyncmy://app:t0ps3cr3t@db.example.org/x"\n')
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".env").write_text("DATABASE_URL=sqlite://")
+    found = await run("credentials", about)
+    assert [
+        ".env is not in .gitignore.",
+        "bad.toml:2 has the password of db.example.org.",
+    ] == [problem for problem, _ in found.problems]
+    assert "t0ps3cr3t" not in str(found)
+    assert "unknown" == (await run("credentials", subject())).status
+
+
+async def test_sessions_keep_what_they_have_read(tmp_path: Path) -> None:
+    """`expire_on_commit` is off, wherever somebody makes sessions."""
+    about = replace(subject(), root=tmp_path)
+    (tmp_path / "good.py").write_text("make = async_sessionmaker(engine, expire_on_commit=False)\n")
+    assert "passed" == (await run("expire-on-commit", about)).status
+    (tmp_path / "bad.py").write_text("import x\nmake = async_sessionmaker(engine)\n")
+    found = await run("expire-on-commit", about)
+    assert "bad.py:2 makes async_sessionmaker that expires on commit." == found.problems[0][0]
+    assert "unknown" == (await run("expire-on-commit", subject())).status
+
+
+async def test_a_server_that_does_not_answer_is_no_fault_of_the_application() -> None:
+    """The check is told as unknown, with the reason."""
+    found = await run("pool", subject("postgresql://u@127.0.0.1:1/x", connect_timeout=1))
+    assert ("unknown", True) == (found.status, bool(found.said))
+
+
+async def test_a_finding_reads_well() -> None:
+    """Its mark, the problem, the fix and the reason."""
+    found = await run("echo", subject(echo=True))
+    assert str(found) == (
+        "warn  echo\n"
+        "      echo is on.\n"
+        "      -> Set DB_ECHO=false, and watch by a hook.\n"
+        "      why: Every statement with its values in the log costs time, and may tell secrets."
+    )
+    assert "ok    sqlite: the database is postgresql" == str(await run("sqlite", subject(PG)))
+
+
+async def test_an_unknown_check_is_refused() -> None:
+    """The refusal names those there are."""
+    with pytest.raises(ConfigError, match="no check pools"):
+        await examine(subject(), only=["pools"])
+
+
+def test_a_project_is_gathered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its services are those of its tables; how many workers serve it, the environment says."""
+    monkeypatch.setenv("WEB_CONCURRENCY", "3")
+    project = Project(
+        tmp_path, None, ("tests.test_doctor",), "tests.test_doctor:ClinicTables", tmp_path, None
+    )
+    found = subject_of(project)
+    assert (3, None, None) == (found.workers, found.app, found.schema)
+    assert {WardService, PatientService, LoopService} == set(found.services)
+    assert 2 == subject_of(project, workers=2).workers

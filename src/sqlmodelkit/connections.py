@@ -36,6 +36,7 @@ SEAL = "sqlmodelkit_seal"
 _WAL_ATTEMPTS = 50
 _ALIVE_SECONDS = 0.5
 _USED, _CLEAN = "sqlmodelkit_used", "sqlmodelkit_clean"
+_ERA = "sqlmodelkit_era"
 _UNTESTED = "sqlmodelkit_untested"
 
 
@@ -55,7 +56,10 @@ class Liveness:
         self._dialect: Dialect | None = None
         self._ping = options.ping
         self._doubted = 0.0
-        self._at_once = False
+        self._at_once: asyncio.Task[Any] | None = None
+        self._era = 0
+        self._open: set[int] = set()
+        self.arriving: set[asyncio.Future[Any]] = set()
         self.direct = options.direct
         self.begins = options.explicit_begin
 
@@ -72,18 +76,21 @@ class Liveness:
         pool: Any = engine.pool
         if not pool.checkedin() or not self.quiet(pool):
             return None
-        self._at_once = True
-        try:
-            held = engine.raw_connection()
-        except _MustWait:
-            return None
-        finally:
-            self._at_once = False
-        if _UNTESTED in held.info:
+        held = self._idle(engine)
+        if held is not None and _UNTESTED in held.info:
             self.untouched(held)
             held.close()
             return None
         return held
+
+    def _idle(self, engine: Engine) -> PoolProxiedConnection | None:
+        self._at_once = asyncio.current_task()
+        try:
+            return engine.raw_connection()
+        except _MustWait:
+            return None
+        finally:
+            self._at_once = None
 
     def quiet(self, pool: Any) -> bool:
         """Tell whether nobody else listens to a pool, who might have to wait for something."""
@@ -92,8 +99,11 @@ class Liveness:
 
     def connecting(self, *arguments: Any) -> None:
         """Make no new connection for somebody who cannot wait for it."""
-        if self._at_once:
+        if self._is_at_once():
             raise _MustWait
+
+    def _is_at_once(self) -> bool:
+        return self._at_once is not None and self._at_once is asyncio.current_task()
 
     def check(self, connection: Any, record: Any, proxy: Any) -> None:
         """Refuse a dead connection as the pool hands it out, so that it makes another."""
@@ -105,7 +115,7 @@ class Liveness:
         used = record.info.get(_USED)
         if used is None or (hasattr(driver, "is_closed") and self._trusted(used)):
             return
-        if self._at_once:
+        if self._is_at_once():
             record.info[_UNTESTED] = True
             return
         try:
@@ -116,8 +126,55 @@ class Liveness:
     def _trusted(self, used: float) -> bool:
         return used > self._doubted and monotonic() - used < _ALIVE_SECONDS
 
+    def made(self, connection: Any, record: Any) -> None:
+        """Note that a connection is open, and since when."""
+        self._open.add(id(connection))
+        record.info[_ERA] = self._era
+
+    def gone(self, connection: Any) -> None:
+        """Note that a connection is closed."""
+        self._open.discard(id(connection))
+
+    @property
+    def open(self) -> int:
+        """How many connections there are."""
+        return len(self._open)
+
+    def kept(self, held: PoolProxiedConnection) -> bool:
+        """Tell whether the pool keeps a connection that is given back, if it has room."""
+        return held.info.get(_ERA) == self._era
+
+    async def retire(self, engine: Engine) -> None:
+        """Close what nobody uses; what is in use is closed when it is given back.
+
+        SQLAlchemy's `dispose` leaves those to a pool that nobody has any more, where they stay
+        open. It is called when there are none.
+        """
+        self._era += 1
+        pool: Any = engine.pool
+        for _ in range(pool.checkedin()):
+            await whole(greenlet_spawn(self._close_idle, engine))
+        if self.arriving:
+            await asyncio.wait(self.arriving)
+        self.renew(engine)
+
+    def _close_idle(self, engine: Engine) -> None:
+        pool: Any = engine.pool
+        held = self._idle(engine) if pool.checkedin() else None
+        if held is not None:
+            held.invalidate()
+
+    def renew(self, engine: Engine) -> None:
+        """Have a new pool where the old one has no connections: it may be for another loop."""
+        pool: Any = engine.pool
+        if not self.open and not pool.checkedout():
+            engine.dispose(close=False)
+
     def returned(self, connection: Any, record: Any) -> None:
-        """Note when a connection was used last."""
+        """Note when a connection was used last, and close it when its time is over."""
+        if connection is not None and record.info.get(_ERA) != self._era:
+            record.close()
+            return
         if not record.info.pop(_UNTESTED, False):
             record.info[_USED] = monotonic()
 
@@ -132,6 +189,12 @@ class Liveness:
     def dead(self, held: PoolProxiedConnection | None) -> bool:
         """Tell whether a connection is known to be of no use."""
         return held is None or _closed(held.driver_connection)
+
+
+def liveness_of(engine: AsyncEngine) -> Liveness:
+    """Return what is known of the connections of an engine that `create_engine` has made."""
+    liveness: Liveness = engine.get_execution_options()[LIVENESS]
+    return liveness
 
 
 def _closed(driver: Any) -> bool:
@@ -160,14 +223,19 @@ def create_engine(options: EngineOptions) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "connect")
     def connected(connection: Any, record: Any) -> None:
+        liveness.made(connection, record)
         connection.run_async(lambda driver: whole(_prepare(driver, options), late=True))
 
-    _close_whole(engine.dialect)
+    _close_whole(engine.dialect, liveness)
     liveness.bind(engine.dialect)
     event.listen(engine.sync_engine, "checkout", liveness.check)
     event.listen(engine.sync_engine, "checkin", liveness.returned)
     event.listen(engine.sync_engine, "do_connect", liveness.connecting)
-    event.listen(engine.sync_engine, "do_connect", _connect)
+
+    @event.listens_for(engine.sync_engine, "do_connect")
+    def connect(dialect: Dialect, record: Any, arguments: Any, options: Any) -> Any:
+        return _connect(liveness, dialect, arguments, options)
+
     event.listen(engine.sync_engine, "handle_error", _failed)
     event.listen(engine.sync_engine, "reset", _reset)
     if options.explicit_begin:
@@ -181,7 +249,7 @@ def _extra(options: EngineOptions) -> str:
     return "postgres" if options.url.get_backend_name() == "postgresql" else "mysql"
 
 
-def _close_whole(dialect: Dialect) -> None:
+def _close_whole(dialect: Dialect, liveness: Liveness) -> None:
     """Have connections closed before a cancellation goes on, which would cut their goodbye short.
 
     Half a goodbye is written to the log as an error, and leaves a task that nobody waits for. There
@@ -190,6 +258,8 @@ def _close_whole(dialect: Dialect) -> None:
     terminate = dialect.do_terminate
 
     def close(connection: Any) -> None:
+        liveness.gone(connection)
+
         async def end() -> None:
             await whole(greenlet_spawn(terminate, connection), late=True)
 
@@ -202,17 +272,20 @@ def _close_whole(dialect: Dialect) -> None:
     dialect.do_close = dialect.do_terminate = close  # type: ignore[assignment]
 
 
-def _connect(dialect: Dialect, record: Any, arguments: Any, options: Any) -> Any:
+def _connect(liveness: Liveness, dialect: Dialect, arguments: Any, options: Any) -> Any:
     limit = options.get("connect_timeout") or options.get("timeout")
     try:
         if dialect.name == "sqlite":
             return dialect.connect(*arguments, **options)
-        return await_only(_within(greenlet_spawn(dialect.connect, *arguments, **options), limit))
+        opening = greenlet_spawn(dialect.connect, *arguments, **options)
+        return await_only(_within(opening, limit, liveness.arriving))
     except OSError as error:
         raise ConnectionLost(hint="Check DATABASE_URL and whether the server runs.") from error
 
 
-async def _within(opening: Coroutine[Any, Any, Any], seconds: float | None) -> Any:
+async def _within(
+    opening: Coroutine[Any, Any, Any], seconds: float | None, arriving: set[asyncio.Future[Any]]
+) -> Any:
     """Connect in time, and leave no half-made connection behind when given up or cancelled.
 
     The MySQL drivers limit the way to the server only, and wait for its greeting for ever.
@@ -224,7 +297,9 @@ async def _within(opening: Coroutine[Any, Any, Any], seconds: float | None) -> A
         connecting.cancel()
         raise
     except asyncio.CancelledError:
+        arriving.add(connecting)
         connecting.add_done_callback(_drop)
+        connecting.add_done_callback(arriving.discard)
         raise
 
 

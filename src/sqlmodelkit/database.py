@@ -14,7 +14,7 @@ from sqlalchemy import AsyncAdaptedQueuePool, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import SQLModel
 
-from .connections import create_engine
+from .connections import create_engine, liveness_of
 from .constraints import learn
 from .engines import IMMEDIATE, engine_options
 from .errors import ConfigError
@@ -274,9 +274,13 @@ class Database:
                 await connection.run_sync(self.base.metadata.drop_all)
 
     async def close(self) -> None:
-        """Close all connections; an in-memory database is gone. It can be used again after."""
+        """Close all connections; an in-memory database is gone. It can be used again after.
+
+        Units of work and statements in flight are not cut: the connection of each is closed when
+        it has ended.
+        """
         for engine in self._engines():
-            await engine.dispose()
+            await liveness_of(engine).retire(engine.sync_engine)
         if self._memory is not None:
             self._memory.close()
             self._memory = None
@@ -302,10 +306,9 @@ class Database:
         """Return how many connections are open, in use, and may be opened."""
         pools = [engine.pool for engine in self._engines()]
         queues = [pool for pool in pools if isinstance(pool, AsyncAdaptedQueuePool)]
-        in_use = sum(pool.checkedout() for pool in queues)
         return {
-            "open": in_use + sum(pool.checkedin() for pool in queues),
-            "in_use": in_use,
+            "open": sum(liveness_of(engine).open for engine in self._engines()),
+            "in_use": sum(pool.checkedout() for pool in queues),
             "limit": self.settings.pool_size + self.settings.max_overflow,
         }
 
@@ -354,6 +357,8 @@ class Database:
         loop = asyncio.get_running_loop()
         if self._loop is None:
             self._loop = loop
+            for engine in self._engines():
+                liveness_of(engine).renew(engine.sync_engine)
             if self._options.memory is not None:
                 self._memory = sqlite3.connect(self._options.memory, uri=True)
         elif self._loop is not loop:

@@ -148,7 +148,8 @@ class DriverWire:
             return
         self._liveness.untouched(held)
         pool: Any = self._engine.pool
-        if pool.checkedin() < pool.size() and self._liveness.quiet(pool):
+        room = pool.checkedin() < pool.size() and self._liveness.kept(held)
+        if room and self._liveness.quiet(pool):
             held.close()
         else:
             # A full pool closes the connection, which takes an answer of the server.

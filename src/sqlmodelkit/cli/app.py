@@ -13,7 +13,7 @@ import typer
 
 from sqlmodelkit import SQLModelKitError
 
-from . import db, explain, new
+from . import db, explain, migrating, new, upgrading
 from .output import complain, examples
 
 app = typer.Typer(
@@ -28,6 +28,9 @@ app.command(
     epilog=examples("sqlmodelkit new hero-api", "sqlmodelkit new hero-api --database postgresql")
 )(new.new)
 app.add_typer(db.app, name="db")
+DATABASE_COMMANDS = (migrating, upgrading)
+"""Modules that add to `db` as they are imported."""
+
 app.command(
     epilog=examples(
         "sqlmodelkit explain app.heroes:HeroService",

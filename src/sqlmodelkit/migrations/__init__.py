@@ -11,7 +11,7 @@ from .operations import ChangeEnum, CreateEnum, DropEnum
 from .place import Schema, init
 from .reviewing import Note
 from .revising import Written, revision
-from .running import Step, downgrade, stamp, upgrade
+from .running import Progress, Step, downgrade, stamp, upgrade
 from .states import Revision, State, current, heads, history, merge
 from .writing import sql
 
@@ -23,6 +23,7 @@ __all__ = [
     "DropEnum",
     "Finding",
     "Note",
+    "Progress",
     "RenameColumn",
     "Revision",
     "Schema",

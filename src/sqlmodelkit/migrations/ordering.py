@@ -16,6 +16,17 @@ Steps = list[MigrateOperation]
 _FOREIGN = "foreignkey"
 
 
+def with_keys_apart(steps: Iterable[MigrateOperation], connection: Any) -> Steps:
+    """Return steps that drop an index only while no foreign key needs it, as MySQL asks."""
+    result: Steps = []
+    for step in steps:
+        if isinstance(step, ops.ModifyTableOps):
+            result += _modified(step, connection)
+        else:
+            result.append(step)
+    return result
+
+
 def arranged(steps: Iterable[MigrateOperation], connection: Any) -> Steps:
     """Return steps so that nothing is dropped that another one still needs.
 
@@ -122,9 +133,9 @@ def _for_mysql(table: str, steps: Steps, connection: Any) -> Steps:
         index = ops.CreateIndexOp(str(name), table, columns, unique=bool(found["unique"]))
         more.append(index.reverse())
     leading = {
-        indexes[step.index_name]["column_names"][0]
-        for step in steps
-        if isinstance(step, ops.DropIndexOp) and step.index_name in indexes
+        str(getattr(index.expressions[0], "name", index.expressions[0]))
+        for index in (step.to_index() for step in steps if isinstance(step, ops.DropIndexOp))
+        if index.expressions
     }
     for name, key in keys.items():
         if name not in dropped and key["constrained_columns"][0] in leading:

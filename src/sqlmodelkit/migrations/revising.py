@@ -21,7 +21,7 @@ from .conversions import RenameColumn, RenameTableOp
 from .enumerations import with_enums
 from .environment import Run, config_of, connected, on_connection, scripts_of, speaking
 from .filling import filled, refilled
-from .ordering import arranged, without_needless
+from .ordering import arranged, with_keys_apart, without_needless
 from .place import Schema
 from .rendering import tidy
 from .reviewing import Note, review
@@ -139,5 +139,5 @@ class _Draft:
             return
         undo = ops.UpgradeOps(steps).reverse().ops
         script.upgrade_ops.ops = without_needless(filled(steps, self._asked, self._schema.metadata))
-        script.downgrade_ops.ops = without_needless(refilled(undo))
+        script.downgrade_ops.ops = without_needless(refilled(with_keys_apart(undo, context.bind)))
         self.notes = review(steps)

@@ -1,41 +1,38 @@
 """Numbers about groups of rows.
 
-Problem: counting in Python reads every row. Way: GROUP BY in SQLAlchemy, in the same session; an
-outer join keeps groups of nothing, HAVING leaves groups out, and a grouped subquery can be joined.
-Deleted rows are left out here as everywhere.
+Problem: counting in Python reads every row, and a join with a collection counts some twice. Way:
+`aggregate` groups in the database; a measure goes along a collection by a subquery, so that groups
+of nothing are there too, and conditions on results leave groups out. Deleted rows are left out here
+as everywhere.
 """
 
-from sqlalchemy import func
-from sqlmodel import col, select
-
-from examples.shop.models import Category, Product, Review
+from examples.shop.services import AddressService, CategoryService, ReviewService
 from sqlmodelkit import AsyncSession
 
 
 async def products_per_category(session: AsyncSession, *, least: int = 0) -> list[tuple[str, int]]:
     """Return the categories with the number of their products, the fullest first."""
-    number = func.count(col(Product.id))
-    rows = await session.exec(
-        select(Category.name, number)
-        .outerjoin(Product, col(Product.category_id) == col(Category.id))
-        .group_by(Category.name)
-        .having(number >= least)
-        .order_by(number.desc(), Category.name)
+    groups = await CategoryService(session).aggregate(
+        {"number": "products__id__count"},
+        by=("name",),
+        having={"number__gte": least},
+        sort=("-number", "name"),
     )
-    return [(name, count) for name, count in rows]
+    return [(group["name"], group["number"]) for group in groups]
 
 
 async def best_rated(session: AsyncSession, most: int) -> list[tuple[str, float]]:
     """Return the products with the best average of stars."""
-    rated = (
-        select(Review.product_id, func.avg(Review.rating).label("stars"))
-        .group_by(col(Review.product_id))
-        .subquery()
+    groups = await ReviewService(session).aggregate(
+        {"stars": "rating__avg"},
+        by=("product__name",),
+        sort=("-stars", "product__name"),
+        limit=most,
+        product__name__is_not=None,  # reviews of deleted products
     )
-    rows = await session.exec(
-        select(Product.name, rated.c.stars)
-        .join(rated, rated.c.product_id == col(Product.id))
-        .order_by(rated.c.stars.desc(), Product.name)
-        .limit(most)
-    )
-    return [(name, float(stars)) for name, stars in rows]
+    return [(group["product__name"], group["stars"]) for group in groups]
+
+
+async def cities(session: AsyncSession) -> dict[str, int]:
+    """Return where customers live, with the number of addresses, the most frequent first."""
+    return await AddressService(session).distinct("city")

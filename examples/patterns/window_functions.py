@@ -1,7 +1,8 @@
 """The first rows of each group, ranks and running totals.
 
-Problem: all rows are read, and cut in Python. Way: a window function in a subquery, whose number is
-a condition outside of it; as a collection of a response model `Limit` does the same.
+Problem: all rows are read, and cut in Python. Way: `top` for the first rows of each group, which
+numbers them in a subquery; as a collection of a response model `Limit` does the same. Window
+functions of SQLAlchemy do the rest.
 """
 
 from decimal import Decimal
@@ -10,21 +11,15 @@ from sqlalchemy import func
 from sqlmodel import col, select
 
 from examples.shop.models import Order, Product
+from examples.shop.services import ProductService
 from sqlmodelkit import AsyncSession
 
 
 async def dearest_per_category(session: AsyncSession, most: int) -> list[tuple[int, str]]:
     """Return the dearest products of each category."""
-    place = func.row_number().over(
-        partition_by=col(Product.category_id), order_by=(col(Product.price).desc(), Product.name)
-    )
-    numbered = select(Product.category_id, Product.name, place.label("place")).subquery()
-    rows = await session.exec(
-        select(numbered.c.category_id, numbered.c.name)
-        .where(numbered.c.place <= most)
-        .order_by(numbered.c.category_id, numbered.c.place)
-    )
-    return [(category, name) for category, name in rows]
+    products = ProductService(session)
+    first = await products.top(most, by=("category_id",), sort=("-price", "name"))
+    return [(product.category_id, product.name) for product in first]
 
 
 async def ranks(session: AsyncSession) -> list[tuple[str, int]]:

@@ -26,6 +26,7 @@ from examples.patterns import (
     many_rows,
     outside_requests,
     pages,
+    retry,
     row_locks,
     rows_to_dicts,
     savepoints,
@@ -220,6 +221,7 @@ async def test_aggregates(shop: Shop) -> None:
         least = await aggregates.products_per_category(session, least=2)
         assert [("Tools", 3)] == least
         assert [("Saw", 4.5)] == await aggregates.best_rated(session, 1)
+        assert {"Bern": 2, "Aarau": 1} == await aggregates.cities(session)
 
 
 async def test_streaming(shop: Shop) -> None:
@@ -349,6 +351,32 @@ async def test_row_locks(shop: Shop) -> None:
             await row_locks.move_stock(
                 session, shop.products["saw"], shop.products["awl"], pieces=7
             )
+
+
+async def test_retry(shop: Shop) -> None:
+    """Whoever meets whom: nothing is lost, nobody is given up, and each is told once."""
+    saw, axe, awl, maul = shop.products.values()
+    pairs = [(saw, axe), (axe, saw), (saw, awl)] * 3
+    async with asyncio.timeout(60):
+        left = await asyncio.gather(
+            *(retry.move_stock(shop.db, *pair, 1, scope=EVERYBODY) for pair in pairs)
+        )
+    assert all(number >= 0 for number in left)
+    with pytest.raises(Conflict):
+        await retry.move_stock(shop.db, saw, awl, 8, scope=EVERYBODY)
+    told: list[str] = []
+    orders = [[axe, maul], [maul, axe]] * 3
+    async with asyncio.timeout(60):
+        await asyncio.gather(
+            *(
+                retry.sell_all(shop.db, keys, lambda: told.append("sold"), scope=EVERYBODY)
+                for keys in orders
+            )
+        )
+    assert ["sold"] * 6 == told
+    async with shop.db.session(scope=EVERYBODY) as session:
+        stocks = {row.sku: row.stock for row in await ProductService(session).all()}
+    assert {"saw": 7, "axe": 4, "awl": 13, "maul": 4} == stocks
 
 
 @pytest.mark.parametrize("path", PATTERNS, ids=lambda path: path.stem)

@@ -35,6 +35,8 @@ from .errors import ConfigError, InvalidValue
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_PLAIN = (int, str, UUID)
+
 
 def cached(function: F) -> F:
     """Keep the latest answers of a function of models; its type stays what it is."""
@@ -119,6 +121,8 @@ def key_values(model: type[SQLModel], key: Any) -> dict[str, Any]:
         ConfigError: The key has another number of parts than the table's.
     """
     names = key_of(model)
+    if isinstance(key, _PLAIN) and len(names) == 1:
+        return {names[0]: key}
     if isinstance(key, Mapping) and set(key) == set(names):
         return {name: key[name] for name in names}
     parts = key if isinstance(key, tuple) else (key,)
@@ -158,6 +162,20 @@ def typed(model: type[SQLModel], name: str, value: Any) -> Any:
     if adapter is None:
         adapter = adapters[name] = TypeAdapter(value_type(model, name))
     return adapter.validate_python(value)
+
+
+def is_typed(model: type[SQLModel], name: str, value: Any) -> bool:
+    """Tell of a number, a text or a UUID at once that it is of an attribute's type, and fits.
+
+    False says only that it takes a closer look.
+    """
+    of = type(value)
+    return of in _PLAIN and of is _type(model, name) and _facts(model).tests[name](value)
+
+
+@cached
+def _type(model: type[SQLModel], name: str) -> Any:
+    return value_type(model, name)
 
 
 def bounds(column: Column[Any]) -> tuple[int, int] | None:

@@ -332,10 +332,12 @@ class Database:
         self, *, immediate: bool, isolation: Isolation | None, read_only: bool
     ) -> AsyncEngine:
         """Return the engine whose transactions are as asked."""
+        engine = self.engine if immediate else self._reader
+        if isolation is None and not read_only:
+            return engine
         options = character(self.engine.dialect.name, isolation, read_only=read_only)
         if read_only and self._options.single_writer:
             return self._query_only().execution_options(**options)
-        engine = self.engine if immediate else self._reader
         if not options:
             return engine
         form = (immediate, isolation, read_only)

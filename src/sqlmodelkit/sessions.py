@@ -334,10 +334,8 @@ _OWN_ROLLBACK_LISTENERS = 1
 
 def overseen(session: "AsyncSession | None") -> bool:
     """Tell whether an application listens to a session, or to all: then everything needs one."""
-    # Asked for every statement: a loop is half the time of any().
-    for listeners in _ANYBODY if session is None else _overseers(session.sync_session):
-        if listeners:
-            return True
+    if any(_ANYBODY if session is None else _overseers(session.sync_session)):
+        return True
     return narrowed(session) or _hears_of_rollbacks(session)
 
 

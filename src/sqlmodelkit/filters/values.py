@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 from sqlalchemy import Boolean
 
-from sqlmodelkit.columns import incomparable, typed
+from sqlmodelkit.columns import incomparable, is_typed, typed
 from sqlmodelkit.errors import FilterError
 
 from . import fulltext
@@ -58,6 +58,8 @@ def prepare_one(compared: Compared, value: Any) -> Any:
     """
     if value is None:
         raise _no_null(compared)
+    if is_typed(compared.model, compared.name, value):
+        return value
     try:
         read = typed(compared.model, compared.name, value)
     except ValidationError as error:

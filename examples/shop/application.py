@@ -10,13 +10,17 @@ from contextlib import asynccontextmanager
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, FastAPI, Path, Request, status
+from fastapi import APIRouter, Depends, FastAPI, Path, Request, Response, status
 
 from sqlmodelkit import BadRequest, Conflict, Database, NotFound
 from sqlmodelkit.fastapi import (
     ErrorBody,
+    Idempotency,
+    IdempotencyKeyRequired,
+    Once,
     crud_router,
     error_responses,
+    idempotent,
     install,
     scoped_by,
     service,
@@ -24,6 +28,7 @@ from sqlmodelkit.fastapi import (
 
 from .auth import (
     choose_token,
+    current_caller,
     current_scope,
     customer_token,
     refusal,
@@ -31,7 +36,7 @@ from .auth import (
     require_token,
     set_token,
 )
-from .models import OrderPlace, OrderPublic, ProductPublic, SignedIn, SignIn
+from .models import IdempotencyKey, OrderPlace, OrderPublic, ProductPublic, SignedIn, SignIn
 from .models.orders import MAX_INT32
 from .page import router as page_router
 from .services import (
@@ -46,6 +51,7 @@ from .services import (
 
 WRITER = [Depends(require_token)]
 ACCOUNT = [Depends(require_account)]
+ONCE = Idempotency(table=IdempotencyKey, caller=current_caller)
 
 logger = logging.getLogger(__name__)
 
@@ -69,14 +75,24 @@ async def sign_in(
     status_code=status.HTTP_201_CREATED,
     dependencies=ACCOUNT,
     tags=["orders"],
-    responses=error_responses(BadRequest, NotFound, Conflict),
+    response_model=OrderPublic,
+    responses=error_responses(BadRequest, NotFound, Conflict, IdempotencyKeyRequired),
 )
 async def place_order(
-    wish: OrderPlace, orders: Annotated[OrderService, service(OrderService)]
-) -> OrderPublic:
-    """Buy: takes the pieces out of stock and writes the order, or does neither."""
-    order = await orders.place(wish)
-    return await orders.get(order.id, into=OrderPublic)
+    wish: OrderPlace,
+    orders: Annotated[OrderService, service(OrderService)],
+    once: Annotated[Once, idempotent(ONCE)],
+) -> Response:
+    """Buy: takes the pieces out of stock and writes the order, or does neither.
+
+    With an Idempotency-Key it can be sent again when no answer has come: that buys nothing more.
+    """
+
+    async def place() -> OrderPublic:
+        order = await orders.place(wish)
+        return await orders.get(order.id, into=OrderPublic)
+
+    return await once.answer(place, status_code=status.HTTP_201_CREATED)
 
 
 TagId = Annotated[int, Path(ge=1, le=MAX_INT32)]

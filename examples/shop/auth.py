@@ -71,6 +71,11 @@ async def current_scope(customer: CustomerDep) -> Scope | Mapping[str, Any]:
     return EVERYBODY if customer is None else {"customer": customer}
 
 
+async def current_caller(customer: CustomerDep) -> str:
+    """Return who sends a request: the keys of two customers must not meet."""
+    return "shop" if customer is None else str(customer)
+
+
 async def require_token(request: Request, credentials: Credentials) -> None:
     """Let a request pass that carries the shop's token.
 

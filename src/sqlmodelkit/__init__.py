@@ -31,7 +31,16 @@ from .errors import (
 )
 from .events import QueryEvent
 from .filters import all_of, any_of, not_, search, where
-from .models import IntKey, Scoped, SoftDelete, Timestamps, UUIDKey, Version, unique_live
+from .models import (
+    IntKey,
+    Scoped,
+    SoftDelete,
+    StoredAnswer,
+    Timestamps,
+    UUIDKey,
+    Version,
+    unique_live,
+)
 from .pages import CountedPage, CursorPage, Page
 from .plan import Depth, Limit, Plan
 from .scopes import Scope
@@ -82,6 +91,7 @@ __all__ = [
     "SoftDelete",
     "SortError",
     "StaleVersion",
+    "StoredAnswer",
     "Timestamps",
     "TooManyQueries",
     "UUIDKey",

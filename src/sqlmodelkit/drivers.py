@@ -307,7 +307,8 @@ def _unnamed_foreign_key(known: Catalogue, written: str | None, statement: str) 
     if not missing and len(keys) != 1:
         return _About(None, (), None)
     table = keys[0].table
-    columns = dict.fromkeys(column for key in keys for column in key.columns)
+    written_to = {column for key in keys for column in key.columns}
+    columns = [column.name for column in table.c if column.name in written_to]
     return _About(known.model(table), known.fields(table, columns), constraint, missing=missing)
 
 

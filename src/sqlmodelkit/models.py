@@ -10,7 +10,17 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import DateTime, Index, MetaData, PrimaryKeyConstraint, event, inspect, text
+from sqlalchemy import (
+    JSON,
+    DateTime,
+    Index,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    event,
+    inspect,
+    text,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import declared_attr
 from sqlalchemy.sql.compiler import DDLCompiler, SQLCompiler, TypeCompiler
@@ -218,3 +228,22 @@ class Version(_Mapped):
     """Gives a table `version`, counted up by every ORM write; a stale write is `StaleVersion`."""
 
     version: int = Field(default=1, nullable=False)
+
+
+class StoredAnswer(SQLModel):
+    """Gives a table what is kept of an answer, so that a repeated request gets the same again.
+
+    ```python
+    class IdempotencyKey(StoredAnswer, table=True):
+        pass
+    ```
+    """
+
+    key: str = Field(primary_key=True, max_length=64)
+    fingerprint: str = Field(max_length=64)
+    claim: str = Field(max_length=32)
+    status: int | None = None
+    headers: list[list[str]] | None = Field(default=None, sa_type=JSON)
+    # The largest that MySQL has: what it calls a BLOB ends at 64 KiB.
+    body: bytes | None = Field(default=None, sa_type=LargeBinary(2**32 - 1))
+    expires_at: datetime = Field(index=True)

@@ -58,10 +58,11 @@ class Shop:
             )
             return product.id
 
-    async def place(self, *lines: tuple[UUID, int]) -> httpx2.Response:
+    async def place(self, *lines: tuple[UUID, int], key: str | None = None) -> httpx2.Response:
         """Order pieces of products."""
         return await self.client.post(
             "/orders/place",
+            headers={} if key is None else {"Idempotency-Key": key},
             json={
                 "customer_id": str(self.customer_id),
                 "lines": [{"product_id": str(p), "quantity": n} for p, n in lines],
@@ -235,3 +236,53 @@ async def test_statements_do_not_grow_with_lines(shop: Shop) -> None:
         end()
 
     assert counts[0] == counts[1] == OrderService.plan(OrderPublic).statement_count()
+
+
+async def test_an_order_that_is_repeated_is_placed_once(shop: Shop) -> None:
+    """Thirty times at once and once later: one order, one answer, and two pieces less."""
+    product_id = await shop.add("A", stock=50)
+    answers = await asyncio.gather(*(shop.place((product_id, 2), key="k") for _ in range(30)))
+    answers.append(await shop.place((product_id, 2), key="k"))
+
+    assert {201} == {answer.status_code for answer in answers}
+    assert 1 == len({answer.content for answer in answers})
+    assert (48, (1, 2)) == (await shop.stock(product_id), await shop.sold())
+
+
+async def test_an_order_that_was_refused_may_be_sent_again(shop: Shop) -> None:
+    """What was not placed is no answer to keep; and a key is for one order."""
+    product_id = await shop.add("A", stock=1)
+    refused = await shop.place((product_id, 2), key="k")
+    async with shop.db.transaction(scope=EVERYBODY) as session:
+        await ProductService(session).update(product_id, ProductUpdate(stock=2))
+    placed = await shop.place((product_id, 2), key="k")
+    other = await shop.place((product_id, 1), key="k")
+
+    assert [409, 201, 422] == [answer.status_code for answer in (refused, placed, other)]
+    assert "idempotency_key_reused" == other.json()["detail"][0]["type"]
+    assert (0, (1, 2)) == (await shop.stock(product_id), await shop.sold())
+
+
+async def test_keys_of_two_customers_do_not_meet(shop: Shop) -> None:
+    """Each places his own order with the key that the other one has chosen too."""
+    product_id = await shop.add("A", stock=9)
+    async with shop.db.transaction(scope=EVERYBODY) as session:
+        other = await CustomerService(session).create(
+            CustomerCreate(email="bob@example.com", name="Bob", password="long-enough")
+        )
+    placed = []
+    for customer_id, email in ((shop.customer_id, "ada"), (other.id, "bob")):
+        wish = {"email": f"{email}@example.com", "password": "long-enough"}
+        token = (await shop.client.post("/sign-in", json=wish)).json()["token"]
+        answer = await shop.client.post(
+            "/orders/place",
+            json={
+                "customer_id": str(customer_id),
+                "lines": [{"product_id": str(product_id), "quantity": 1}],
+            },
+            headers={"Authorization": f"Bearer {token}", "Idempotency-Key": "k"},
+        )
+        placed.append((answer.status_code, answer.json()["customer_id"]))
+
+    assert [(201, str(shop.customer_id)), (201, str(other.id))] == placed
+    assert (7, (2, 2)) == (await shop.stock(product_id), await shop.sold())

@@ -303,7 +303,8 @@ def test_openapi_tells_every_operation_and_its_errors(world: Database) -> None:
     body = one["get"]["responses"]["404"]["content"]["application/json"]["schema"]
     assert {"$ref": "#/components/schemas/ErrorBody"} == body
     assert "additionalProperties" in document["components"]["schemas"]["VolumeCreate"]
-    (key,) = one["get"]["parameters"]
+    key, known = one["get"]["parameters"]
+    assert ("If-None-Match", "header") == (known["name"], known["in"])
     assert ("id", "path", "integer") == (key["name"], key["in"], key["schema"]["type"])
     names = [
         operation["operationId"]

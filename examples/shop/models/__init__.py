@@ -47,6 +47,7 @@ from .customers import (
     SignIn,
 )
 from .orders import (
+    IdempotencyKey,
     Order,
     OrderCreate,
     OrderLine,
@@ -77,6 +78,7 @@ __all__ = [
     "CustomerName",
     "CustomerPublic",
     "CustomerUpdate",
+    "IdempotencyKey",
     "Order",
     "OrderCreate",
     "OrderLine",

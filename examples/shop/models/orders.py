@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, Index
 from sqlmodel import Field, Relationship, SQLModel
 
-from sqlmodelkit import Scoped, Timestamps, UUIDKey
+from sqlmodelkit import Scoped, StoredAnswer, Timestamps, UUIDKey
 
 from .catalogue import Product, ProductBrief
 from .customers import Address, AddressPublic, Customer, CustomerBrief
@@ -145,3 +145,9 @@ class OrderPlace(SQLModel):
     shipping_address_id: int | None = Field(default=None, ge=1, le=MAX_INT32)
     note: str | None = Field(default=None, max_length=200)
     lines: list[OrderPlaceLine] = Field(min_length=1, max_length=50)
+
+
+class IdempotencyKey(StoredAnswer, table=True):
+    """The answers to orders that were placed with an Idempotency-Key."""
+
+    __tablename__ = "idempotency_keys"  # pyright: ignore[reportAssignmentType]

@@ -7,6 +7,13 @@ from .deps import SessionDep, database_of, scoped_by, service, unit_with
 from .describing import error_responses
 from .handlers import ErrorBody, ErrorItem
 from .health import Check
+from .idempotency import (
+    Idempotency,
+    IdempotencyKeyRequired,
+    IdempotencyKeyReused,
+    Once,
+    idempotent,
+)
 from .install import install
 from .preconditions import PreconditionFailed, PreconditionRequired
 from .responder import Responder, responder
@@ -16,6 +23,10 @@ __all__ = [
     "Check",
     "ErrorBody",
     "ErrorItem",
+    "Idempotency",
+    "IdempotencyKeyRequired",
+    "IdempotencyKeyReused",
+    "Once",
     "Operation",
     "PreconditionFailed",
     "PreconditionRequired",
@@ -24,6 +35,7 @@ __all__ = [
     "crud_router",
     "database_of",
     "error_responses",
+    "idempotent",
     "install",
     "responder",
     "scoped_by",

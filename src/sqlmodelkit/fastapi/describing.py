@@ -8,6 +8,7 @@ from typing import Any
 from sqlmodelkit import errors as err
 
 from .handlers import ErrorBody, status_for
+from .idempotency import REPLAYED
 from .preconditions import HEADER as IF_MATCH
 
 Responses = dict[int | str, dict[str, Any]]
@@ -57,6 +58,12 @@ def error_responses(*kinds: type[err.SQLModelKitError], reading: bool = False) -
 def tagged(status: int) -> Responses:
     """Return what OpenAPI says about an answer with an ETag, beside its model."""
     return {status: {"headers": _ETAG}}
+
+
+def replayed(status: int) -> Responses:
+    """Return what OpenAPI says about an answer that may be one that was given before."""
+    described = {"description": "Whether it was answered before.", "schema": {"const": "true"}}
+    return {status: {"headers": {REPLAYED: described}}}
 
 
 def if_none_match() -> dict[str, Any]:

@@ -18,7 +18,10 @@ from starlette.responses import Response
 from sqlmodelkit import errors as err
 from sqlmodelkit.drivers import translate
 
-from .preconditions import HEADER, PreconditionFailed, PreconditionRequired
+from .idempotency import HEADER as IDEMPOTENCY_KEY
+from .idempotency import IdempotencyKeyRequired
+from .preconditions import HEADER as IF_MATCH
+from .preconditions import PreconditionFailed, PreconditionRequired
 
 STATUS: dict[type[err.SQLModelKitError], HTTPStatus] = {
     err.BadRequest: HTTPStatus(422),
@@ -26,6 +29,7 @@ STATUS: dict[type[err.SQLModelKitError], HTTPStatus] = {
     err.Conflict: HTTPStatus.CONFLICT,
     err.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     err.QueryTimeout: HTTPStatus.GATEWAY_TIMEOUT,
+    IdempotencyKeyRequired: HTTPStatus.BAD_REQUEST,
     PreconditionFailed: HTTPStatus.PRECONDITION_FAILED,
     PreconditionRequired: HTTPStatus.PRECONDITION_REQUIRED,
 }
@@ -127,7 +131,7 @@ def error_items(error: err.SQLModelKitError, method: str) -> list[ErrorItem]:
 
 
 def _part(error: err.SQLModelKitError, method: str) -> str:
-    if error.fields == (HEADER,):
+    if error.fields in ((IF_MATCH,), (IDEMPOTENCY_KEY,)):
         return "header"
     if isinstance(error, _IN_QUERY):
         return "query"

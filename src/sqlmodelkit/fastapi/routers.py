@@ -4,15 +4,14 @@ import inspect
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from types import GenericAlias, new_class
+from types import GenericAlias
 from typing import Annotated, Any, Literal, get_args
 
-from fastapi import APIRouter, Body, Path, Request, Response
+from fastapi import APIRouter, Body, Request, Response
 from fastapi.params import Depends as DependsParam
-from pydantic import BaseModel, ConfigDict
 
 from sqlmodelkit import errors as err
-from sqlmodelkit.columns import bounds, columns_of, key_of, value_type
+from sqlmodelkit.columns import key_of
 from sqlmodelkit.models import SoftDelete
 from sqlmodelkit.pages import (
     DEFAULT_LIMIT,
@@ -26,10 +25,12 @@ from sqlmodelkit.pages import (
 from sqlmodelkit.service import ServiceBase
 
 from .deps import service
-from .describing import Responses, error_responses, if_match, if_none_match, tagged
+from .describing import Responses, error_responses, if_match, if_none_match, replayed, tagged
+from .idempotency import Idempotency, IdempotencyKeyRequired, Once, idempotent
 from .preconditions import PreconditionFailed, PreconditionRequired
 from .queries import ListParameters, Pages
 from .responder import Answering
+from .signatures import key_parameters, parameter, signed, strict
 
 Operation = Literal["list", "get", "create", "create_many", "update", "delete", "restore"]
 """What a generated router can do."""
@@ -52,6 +53,7 @@ def crud_router(  # noqa: PLR0913 - options of a declaration, all by name
     count: Count = "exact",
     pages: Pages = "offset",
     require_if_match: bool = False,
+    idempotency: Idempotency | None = None,
 ) -> APIRouter:
     """Return a router with the endpoints of a service.
 
@@ -73,6 +75,7 @@ def crud_router(  # noqa: PLR0913 - options of a declaration, all by name
         pages: How the list is paged: `offset` answers `Page`, `cursor` answers `CursorPage`.
         require_if_match: Refuse to change or remove a row for who does not say by If-Match which
             state of it has been read (428).
+        idempotency: How what is created by a request with an Idempotency-Key is created once.
 
     Raises:
         ConfigError: The service's models do not fit, or nobody said who may write.
@@ -80,7 +83,7 @@ def crud_router(  # noqa: PLR0913 - options of a declaration, all by name
     service_class.check()
     _check_declaration(service_class, operations, guarded=bool(auth) or public, pages=pages)
     router = APIRouter(tags=list(tags) if tags else [service_class.model.__name__])
-    guards = _Guards(list(auth), list(read_auth), require_if_match)
+    guards = _Guards(list(auth), list(read_auth), require_if_match, idempotency)
     builder = _Builder(router, service_class, guards)
     if "list" in operations:
         parameters = ListParameters(
@@ -145,6 +148,12 @@ class _Guards:
     auth: list[DependsParam]
     read_auth: list[DependsParam]
     require_if_match: bool
+    idempotency: Idempotency | None
+
+    @property
+    def repeats(self) -> tuple[type[err.SQLModelKitError], ...]:
+        """Return how a request is refused whose key is missing."""
+        return () if self.idempotency is None else (IdempotencyKeyRequired,)
 
     @property
     def refusals(self) -> tuple[type[err.SQLModelKitError], ...]:
@@ -169,9 +178,9 @@ class _Builder:
         self.noun = service_class.model.__name__
         names = key_of(service_class.model)
         self.key_path = "".join(f"/{{{name}}}" for name in names)
-        self.key_parameters = _key_parameters(service_class)
+        self.key_parameters = key_parameters(service_class)
         self.rows: Any = service(service_class)
-        self.create_body = _strict(service_class.create_model)
+        self.create_body = strict(service_class.create_model)
 
     def _options(
         self,
@@ -247,8 +256,14 @@ class _Builder:
             "",
             status_code=HTTPStatus.CREATED,
             response_model=self.public,
-            **self._options("Create", err.Conflict, write=True, responses=tagged(201)),
-        )(create_row)
+            **self._options(
+                "Create",
+                err.Conflict,
+                *self.guards.repeats,
+                write=True,
+                responses=self._created(tagged(201)),
+            ),
+        )(self._once(create_row))
 
     def add_create_many(self) -> None:
         async def create_rows(data: Any, rows: Any = self.rows) -> Any:
@@ -261,15 +276,21 @@ class _Builder:
             "/batch",
             status_code=HTTPStatus.CREATED,
             response_model=GenericAlias(list, self.public),
-            **self._options("Create many", err.Conflict, write=True),
-        )(create_rows)
+            **self._options(
+                "Create many",
+                err.Conflict,
+                *self.guards.repeats,
+                write=True,
+                responses=self._created({}),
+            ),
+        )(self._once(create_rows))
 
     def add_update(self) -> None:
         async def update_row(request: Request, response: Response, key: Any, data: Any) -> Response:
             async with self._answering(request, response) as answer:
                 return await answer.update(key, data)
 
-        update_row.__annotations__["data"] = _strict(self.service_class.update_model)
+        update_row.__annotations__["data"] = strict(self.service_class.update_model)
         self.router.patch(
             self.key_path,
             response_model=self.public,
@@ -320,6 +341,30 @@ class _Builder:
             require_if_match=self.guards.require_if_match,
         )
 
+    def _created(self, told: Responses) -> Responses:
+        if self.guards.idempotency is None:
+            return told
+        headers = {**told.get(201, {}).get("headers", {}), **replayed(201)[201]["headers"]}
+        return {201: {"headers": headers}}
+
+    def _once(self, endpoint: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the endpoint in a form that does a request with an Idempotency-Key once."""
+        settings = self.guards.idempotency
+        if settings is None:
+            return endpoint
+
+        async def repeated(once: Once, **given: Any) -> Response:
+            return await once.answer(lambda: endpoint(**given), status_code=HTTPStatus.CREATED)
+
+        return signed(
+            repeated,
+            endpoint,
+            [
+                *inspect.signature(endpoint).parameters.values(),
+                parameter("once", idempotent(settings)),
+            ],
+        )
+
     def _keyed(self, endpoint: Callable[..., Any]) -> Callable[..., Any]:
         """Return the endpoint with the parts of the key as parameters, in place of `key`."""
         names = key_of(self.service_class.model)
@@ -329,43 +374,5 @@ class _Builder:
             return await endpoint(key=key, **given)
 
         own = inspect.signature(endpoint).parameters.values()
-        rest = [
-            part.replace(kind=inspect.Parameter.KEYWORD_ONLY) for part in own if part.name != "key"
-        ]
-        keyed.__name__ = endpoint.__name__
-        keyed.__signature__ = inspect.Signature([*self.key_parameters, *rest])  # type: ignore[attr-defined]
-        return keyed
-
-
-def _key_parameters(
-    service_class: type[ServiceBase[Any, Any, Any]],
-) -> list[inspect.Parameter]:
-    """Return parameters that read the key from the path, each part with its column's type."""
-    model = service_class.model
-    columns = columns_of(model)
-    return [
-        inspect.Parameter(
-            f"key_{name}",
-            inspect.Parameter.KEYWORD_ONLY,
-            annotation=Annotated[value_type(model, name), _path(name, bounds(columns[name]))],
-        )
-        for name in key_of(model)
-    ]
-
-
-def _path(name: str, limits: tuple[int, int] | None) -> Any:
-    least, most = limits or (None, None)
-    return Path(alias=name, ge=least, le=most)
-
-
-def _strict(schema: type[BaseModel]) -> Any:
-    """Return the schema in a form that refuses unknown fields, unless it says what to do itself."""
-    if schema.model_config.get("extra") is not None:
-        return schema
-    body = {
-        "__module__": schema.__module__,
-        "__qualname__": schema.__qualname__,
-        "__doc__": schema.__doc__,
-        "model_config": ConfigDict(extra="forbid"),
-    }
-    return new_class(schema.__name__, (schema,), {}, lambda namespace: namespace.update(body))
+        rest = [part for part in own if part.name != "key"]
+        return signed(keyed, endpoint, [*self.key_parameters, *rest])

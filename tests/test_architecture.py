@@ -38,6 +38,7 @@ FOLDERS = {
     "advising",
     "backups",
     "cli",
+    "connections",
     "diagrams",
     "doctor",
     "fastapi",

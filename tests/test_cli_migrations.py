@@ -161,5 +161,9 @@ def test_every_server_is_emptied_for_a_reset(database_url: str, tmp_path: Path) 
     project.run("init")
     project.run("revision", "first")
     project.run("upgrade")
-    name = str(tmp_path / "test.db") if "sqlite" in database_url else database_url.split("/")[-1]
+    name = (
+        str(tmp_path / "test.db")
+        if "sqlite" in database_url
+        else database_url.rsplit("/", maxsplit=1)[-1]
+    )
     assert "1 migrations applied" in project.run("reset", "--yes", name.split("?")[0])

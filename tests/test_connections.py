@@ -3,17 +3,29 @@
 import asyncio
 import sqlite3
 import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 from sqlalchemy.util import greenlet_spawn
 
 from sqlmodelkit import Database, DatabaseSettings
-from sqlmodelkit.connections import LIVENESS
-from sqlmodelkit.errors import ConfigError, Unavailable
-from tests.world import VolumeDetail, VolumeService, create_world, is_postgresql, is_sqlite
+from sqlmodelkit.connections import LIVENESS, PATIENCE, create_engine
+from sqlmodelkit.errors import ConfigError, SerializationFailure, Unavailable
+from tests.world import (
+    Volume,
+    VolumeCreate,
+    VolumeDetail,
+    VolumePublic,
+    VolumeService,
+    create_world,
+    is_postgresql,
+    is_sqlite,
+    like,
+)
 
 
 @pytest.fixture
@@ -160,3 +172,99 @@ async def test_nothing_is_taken_at_once_that_has_to_be_connected(world: Database
     assert liveness.take(engine) is None
     assert b"[]" == await read(world)
     assert 0 == world.pool_status()["in_use"]
+
+
+@pytest.fixture
+async def shared(tmp_path: Path, anyio_backend: str) -> AsyncIterator[tuple[Database, Any]]:
+    """A database in a file, and a connection of another program that holds the lock on writing."""
+    path = tmp_path / "shared.db"
+    database = await create_world(
+        Database(settings=DatabaseSettings(url=f"sqlite:///{path}", lock_timeout=30))
+    )
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        yield database, other
+    finally:
+        other.close()
+        await database.close()
+
+
+async def add_in_transaction(database: Database) -> None:
+    """Write in a transaction."""
+    async with database.transaction() as session:
+        session.add(Volume(title="Dune"))
+
+
+async def add_alone(database: Database) -> None:
+    """Write by a statement that stands alone."""
+    async with database.unit() as unit:
+        data = VolumeCreate(title="Dune")
+        await VolumeService(unit).create_json(data, into=VolumePublic, last=True)
+
+
+WRITES: list[Callable[[Database], Awaitable[None]]] = [add_in_transaction, add_alone]
+
+
+@pytest.mark.parametrize("write", WRITES)
+async def test_a_write_waits_for_the_lock_of_another_program(
+    shared: tuple[Database, Any], write: Callable[[Database], Awaitable[None]]
+) -> None:
+    """It is stored when the other one has ended."""
+    database, other = shared
+    waiting = asyncio.ensure_future(write(database))
+    await asyncio.sleep(0.3)
+    assert not waiting.done()
+    other.execute("COMMIT")
+    await waiting
+    async with database.session() as session:
+        assert 1 == await VolumeService(session).count()
+
+
+@pytest.mark.parametrize("write", WRITES)
+async def test_a_write_that_waits_for_another_program_can_be_cancelled(
+    shared: tuple[Database, Any], write: Callable[[Database], Awaitable[None]]
+) -> None:
+    """At once, and not when the lock is free or the time is over; nothing is left of it."""
+    database, other = shared
+    for wait in (0.0, 0.01, 0.03, 0.1, 0.2):
+        waiting = asyncio.ensure_future(write(database))
+        await asyncio.sleep(wait)
+        waiting.cancel()
+        async with asyncio.timeout(5):
+            await asyncio.wait([waiting])
+        assert (True, 0) == (waiting.cancelled(), database.pool_status()["in_use"])
+    other.execute("COMMIT")
+    other.execute("BEGIN IMMEDIATE")
+    other.execute("ROLLBACK")
+    await write(database)
+    async with database.session() as session:
+        assert 1 == await VolumeService(session).count()
+
+
+@pytest.mark.parametrize("write", WRITES)
+async def test_waiting_for_another_program_ends(
+    shared: tuple[Database, Any], write: Callable[[Database], Awaitable[None]]
+) -> None:
+    """After the time that the settings say, as an error after which one may try again."""
+    async with like(shared[0], lock_timeout=0.2) as database:
+        with pytest.raises(SerializationFailure):
+            await write(database)
+        assert 0 == database.pool_status()["in_use"]
+
+
+async def test_a_file_without_wal_leaves_waiting_to_sqlite(
+    shared: tuple[Database, Any],
+) -> None:
+    """There a commit waits for readers too, and nobody else would wait for it."""
+    database, other = shared
+    other.execute("COMMIT")
+    await database.close()
+    other.execute("PRAGMA journal_mode = DELETE")
+    options = database._options
+    plain = [text for text in options.on_connect if "journal_mode" not in text]
+    engine = create_engine(replace(options, on_connect=tuple(plain), patience=30.0))
+    async with engine.connect() as connection:
+        assert 30000 == await connection.scalar(text("PRAGMA busy_timeout"))
+        assert PATIENCE not in connection.sync_connection.info  # type: ignore[union-attr]
+    await engine.dispose()

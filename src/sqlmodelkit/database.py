@@ -16,7 +16,7 @@ from sqlmodel import SQLModel
 
 from .connections import create_engine, liveness_of
 from .constraints import learn
-from .engines import IMMEDIATE, engine_options
+from .engines import IMMEDIATE, engine_options, writer_options
 from .errors import ConfigError
 from .events import Hook, listen
 from .scopes import Scope
@@ -81,9 +81,7 @@ class Database:
         self.engine = create_engine(self._options)
         self._reader = self.engine
         if self._options.single_writer:
-            # One connection for writers, who queue for it in order instead of polling a lock.
-            one = self._options.arguments | {"pool_size": 1, "max_overflow": 0}
-            writer = create_engine(replace(self._options, arguments=one))
+            writer = create_engine(writer_options(self._options, settings))
             self.engine = writer.execution_options(**{IMMEDIATE: True})
         self.hooks = tuple(hooks)
         self._only_reading: AsyncEngine | None = None

@@ -61,6 +61,7 @@ _PRIMARY_RESULT_CODES: dict[int, type[err.SQLModelKitError]] = {
     **dict.fromkeys((18, 20), err.InvalidValue),
     **dict.fromkeys((8, 10, 11, 13, 14, 26), err.ConnectionLost),
 }
+_BUSY = (5, 6)
 _STILL_REFERRED = frozenset({1217, 1451})
 _NO_SAVEPOINT = 1305
 # What the drivers say by themselves, without an answer of the server.
@@ -132,6 +133,12 @@ def sqlstate(error: sa.DBAPIError) -> str | None:
 def is_read_only(error: BaseException | None) -> bool:
     """Tell whether the server refused a write because it is, or has become, a standby."""
     return getattr(error, "sqlstate", None) == "25006" or _errno(error) in (1290, 1836)
+
+
+def is_busy(error: BaseException | None) -> bool:
+    """Tell whether SQLite would not wait any longer for a lock of somebody else."""
+    code = _result_code(error)
+    return code is not None and code & 0xFF in _BUSY
 
 
 def is_locked(error: sa.DBAPIError) -> bool:

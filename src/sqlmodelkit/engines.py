@@ -59,6 +59,7 @@ class EngineOptions:
         direct: Whether statements that stand alone may go straight to the driver.
         explicit_begin: Whether a transaction begins by a statement of ours; where it does not,
             the driver begins one with the first statement.
+        patience: How many seconds writers wait for SQLite's lock; None leaves it to SQLite.
         seal: What cursors are sealed with; None where nobody gave a secret.
     """
 
@@ -70,6 +71,7 @@ class EngineOptions:
     ping: bool = False
     direct: bool = True
     explicit_begin: bool = False
+    patience: float | None = None
     seal: Seal | None = None
 
 
@@ -84,6 +86,20 @@ def engine_options(settings: DatabaseSettings) -> EngineOptions:
         case _:
             options = _mysql(url, settings)
     return replace(options, seal=_seal(settings, in_memory=options.memory is not None))
+
+
+def writer_options(options: EngineOptions, settings: DatabaseSettings) -> EngineOptions:
+    """Return the options of the engine for SQLite's writers.
+
+    They have one connection, and queue for it in order instead of polling a lock. Writers of other
+    processes are waited for outside of SQLite, whose own wait no cancellation can end.
+    """
+    return replace(
+        options,
+        arguments=options.arguments | {"pool_size": 1, "max_overflow": 0},
+        # Nobody outside can lock a database in memory.
+        patience=None if options.memory else settings.lock_timeout or _FOREVER,
+    )
 
 
 def _seal(settings: DatabaseSettings, *, in_memory: bool) -> Seal | None:

@@ -491,6 +491,8 @@ class AsyncSession(SQLModelAsyncSession):
         Raises:
             CommitUnknown: The connection was lost before the database answered.
         """
+        # What has to be written first may be cancelled: nothing of it is stored yet.
+        await self.flush()
         await whole(self._commit())
 
     async def _commit(self) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.util import greenlet_spawn
 
 from .cancellation import whole
-from .connections import LIVENESS, Liveness, borrowed, refusal
+from .connections import LIVENESS, PATIENCE, Liveness, borrowed, patiently, refusal
 from .drivers import is_unanswered, translate
 from .errors import CommitUnknown, ConnectionLost, QueryTimeout, SQLModelKitError
 from .sessions import UNKNOWN, AsyncSession
@@ -178,7 +178,7 @@ class DriverWire:
         if held is None:
             raise ConnectionLost
         try:
-            rows: Rows = await self._run(held.driver_connection, text, arguments)
+            rows: Rows = await self._ask(held, text, arguments)
         except BaseException as error:
             ours = self._meaning(error, text)
             if ours is None or isinstance(ours, _UNCLEAR):
@@ -191,6 +191,12 @@ class DriverWire:
                 raise
             raise ours from error
         return rows
+
+    async def _ask(self, held: PoolProxiedConnection, text: str, arguments: tuple[Any, ...]) -> Any:
+        driver, patience = held.driver_connection, held.info.get(PATIENCE)
+        if patience is None:
+            return await self._run(driver, text, arguments)
+        return await patiently(lambda: self._run(driver, text, arguments), patience)
 
     def _meaning(self, error: BaseException, text: str) -> Exception | None:
         if not isinstance(error, Exception):

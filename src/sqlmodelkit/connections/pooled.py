@@ -1,0 +1,184 @@
+"""Connections in the pool: which are alive, which are of no use, and the end of all of them."""
+
+import asyncio
+from time import monotonic
+from typing import Any
+
+from sqlalchemy import Dialect, Engine
+from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import PoolProxiedConnection
+from sqlalchemy.util import greenlet_spawn
+
+from sqlmodelkit.cancellation import whole
+from sqlmodelkit.engines import EngineOptions
+
+LIVENESS = "sqlmodelkit_liveness"
+"""Execution option of an engine: what is known of its connections, a `Liveness`."""
+
+_ALIVE_SECONDS = 0.5
+_USED, CLEAN = "sqlmodelkit_used", "sqlmodelkit_clean"
+_ERA = "sqlmodelkit_era"
+_UNTESTED = "sqlmodelkit_untested"
+
+
+class _MustWait(Exception):
+    """No connection can be had at once."""
+
+
+class Liveness:
+    """Tests pooled connections before they are used, and not more often than needed.
+
+    A connection that was in use just now is taken for alive, as in HikariCP (its
+    `aliveBypassWindowMs`): asking costs as much as reading a row. One whose socket is known to be
+    closed is not, and after a loss each connection is asked once.
+    """
+
+    def __init__(self, options: EngineOptions) -> None:
+        self._dialect: Dialect | None = None
+        self._ping = options.ping
+        self._doubted = 0.0
+        self._at_once: asyncio.Task[Any] | None = None
+        self._era = 0
+        self._open: set[int] = set()
+        self.arriving: set[asyncio.Future[Any]] = set()
+        self.direct = options.direct
+        self.begins = options.explicit_begin
+
+    def bind(self, dialect: Dialect) -> None:
+        """Take the dialect that knows how to ask."""
+        self._dialect = dialect
+
+    def take(self, engine: Engine) -> PoolProxiedConnection | None:
+        """Check out a connection that can be used at once; None when that takes any waiting.
+
+        What waits has to run in a greenlet, and a new greenlet for each statement costs more than
+        all else that a checkout does: Python gives it a stack of its own.
+        """
+        pool: Any = engine.pool
+        if not pool.checkedin() or not self.quiet(pool):
+            return None
+        held = self._idle(engine)
+        if held is not None and _UNTESTED in held.info:
+            self.untouched(held)
+            held.close()
+            return None
+        return held
+
+    def _idle(self, engine: Engine) -> PoolProxiedConnection | None:
+        self._at_once = asyncio.current_task()
+        try:
+            return engine.raw_connection()
+        except _MustWait:
+            return None
+        finally:
+            self._at_once = None
+
+    def quiet(self, pool: Any) -> bool:
+        """Tell whether nobody else listens to a pool, who might have to wait for something."""
+        heard = pool.dispatch
+        return len(heard.checkout) == len(heard.checkin) == len(heard.reset) == 1
+
+    def connecting(self, *arguments: Any) -> None:
+        """Make no new connection for somebody who cannot wait for it."""
+        if self._is_at_once():
+            raise _MustWait
+
+    def _is_at_once(self) -> bool:
+        return self._at_once is not None and self._at_once is asyncio.current_task()
+
+    def check(self, connection: Any, record: Any, proxy: Any) -> None:
+        """Refuse a dead connection as the pool hands it out, so that it makes another."""
+        if not self._ping or self._dialect is None:
+            return
+        driver = connection.driver_connection
+        if _closed(driver):
+            raise InvalidatePoolError
+        used = record.info.get(_USED)
+        if used is None or (hasattr(driver, "is_closed") and self._trusted(used)):
+            return
+        if self._is_at_once():
+            record.info[_UNTESTED] = True
+            return
+        try:
+            self._dialect.do_ping(connection)
+        except Exception as error:
+            raise InvalidatePoolError from error
+
+    def _trusted(self, used: float) -> bool:
+        return used > self._doubted and monotonic() - used < _ALIVE_SECONDS
+
+    def made(self, connection: Any, record: Any) -> None:
+        """Note that a connection is open, and since when."""
+        self._open.add(id(connection))
+        record.info[_ERA] = self._era
+
+    def gone(self, connection: Any) -> None:
+        """Note that a connection is closed."""
+        self._open.discard(id(connection))
+
+    @property
+    def open(self) -> int:
+        """How many connections there are."""
+        return len(self._open)
+
+    def kept(self, held: PoolProxiedConnection) -> bool:
+        """Tell whether the pool keeps a connection that is given back, if it has room."""
+        return held.info.get(_ERA) == self._era
+
+    async def retire(self, engine: Engine) -> None:
+        """Close what nobody uses; what is in use is closed when it is given back.
+
+        SQLAlchemy's `dispose` leaves those to a pool that nobody has any more, where they stay
+        open. It is called when there are none.
+        """
+        self._era += 1
+        pool: Any = engine.pool
+        for _ in range(pool.checkedin()):
+            await whole(greenlet_spawn(self._close_idle, engine))
+        if self.arriving:
+            await asyncio.wait(self.arriving)
+        self.renew(engine)
+
+    def _close_idle(self, engine: Engine) -> None:
+        pool: Any = engine.pool
+        held = self._idle(engine) if pool.checkedin() else None
+        if held is not None:
+            held.invalidate()
+
+    def renew(self, engine: Engine) -> None:
+        """Have a new pool where the old one has no connections: it may be for another loop."""
+        pool: Any = engine.pool
+        if not self.open and not pool.checkedout():
+            engine.dispose(close=False)
+
+    def returned(self, connection: Any, record: Any) -> None:
+        """Note when a connection was used last, and close it when its time is over."""
+        if connection is not None and record.info.get(_ERA) != self._era:
+            record.close()
+            return
+        if not record.info.pop(_UNTESTED, False):
+            record.info[_USED] = monotonic()
+
+    def doubt(self) -> None:
+        """Ask every connection that has been used before now."""
+        self._doubted = monotonic()
+
+    def untouched(self, held: PoolProxiedConnection) -> None:
+        """Note that a connection has no transaction to be rolled back."""
+        held.info[CLEAN] = True
+
+    def dead(self, held: PoolProxiedConnection | None) -> bool:
+        """Tell whether a connection is known to be of no use."""
+        return held is None or _closed(held.driver_connection)
+
+
+def liveness_of(engine: AsyncEngine) -> Liveness:
+    """Return what is known of the connections of an engine that `create_engine` has made."""
+    liveness: Liveness = engine.get_execution_options()[LIVENESS]
+    return liveness
+
+
+def _closed(driver: Any) -> bool:
+    closed = getattr(driver, "is_closed", None)
+    return bool(closed()) if callable(closed) else False

@@ -25,16 +25,25 @@ async def whole(ending: Coroutine[Any, Any, T], *, late: bool = False) -> T:
         late: Whether a cancellation comes with the next wait of the task: for code in which no
             exception may be raised.
     """
-    work = asyncio.ensure_future(ending)
+    loop = asyncio.get_running_loop()
+    work = loop.create_task(ending)
+    # As asyncio.shield does, which takes longer over it: this runs once for every commit.
+    ended: asyncio.Future[None] = loop.create_future()
+
+    def end(_: object) -> None:
+        if not ended.done():
+            ended.set_result(None)
+
+    work.add_done_callback(end)
     try:
-        return await asyncio.shield(work)
+        await ended
     except asyncio.CancelledError:
         if not await _outwait(work) or not late:
             raise
-    task = asyncio.current_task()
-    if task is not None:
-        task.uncancel()
-        task.cancel()
+        task = asyncio.current_task()
+        if task is not None:
+            task.uncancel()
+            task.cancel()
     return work.result()
 
 

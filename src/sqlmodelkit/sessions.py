@@ -492,7 +492,9 @@ class AsyncSession(SQLModelAsyncSession):
             CommitUnknown: The connection was lost before the database answered.
         """
         # What has to be written first may be cancelled: nothing of it is stored yet.
-        await self.flush()
+        session = self.sync_session
+        if session.new or session.dirty or session.deleted:
+            await self.flush()
         await whole(self._commit())
 
     async def _commit(self) -> None:

@@ -25,7 +25,16 @@ RINGS = (
     ("aggregates", "answers", "changes", "walks"),
     ("service",),
     ("fastapi", "projects"),
-    ("advising", "backups", "diagrams", "inspection", "migrations", "sizing", "testing"),
+    (
+        "advising",
+        "backups",
+        "consoles",
+        "diagrams",
+        "inspection",
+        "migrations",
+        "sizing",
+        "testing",
+    ),
     ("doctor", "rehearsal", "scaffold"),
     ("__init__",),  # the public names; the FastAPI edge is imported by its own name
     ("cli", "pytest_plugin"),

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from pathlib import Path
 
 import pytest
 
@@ -107,3 +108,42 @@ def test_a_filter_that_is_wrong_is_refused(
     monkeypatch.setenv("DATABASE_URL", "sqlite:///:memory:")
     status, _, complained = run(capsys, VOLUMES, "titel=x", "--database")
     assert (1, True) == (status, complained.startswith("Volume has no field 'titel' (titel)."))
+
+
+APP = """
+from tests.fastapi.conftest import application
+from sqlmodelkit import Database
+
+app = application(Database())
+"""
+
+
+@pytest.mark.db
+def test_a_url_is_explained(
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The application of the project answers; as JSON, too."""
+    asyncio.run(_fill(database_url))
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    name = f"explained_{tmp_path.name}"
+    (tmp_path / f"{name}.py").write_text(APP)
+    (tmp_path / "pyproject.toml").write_text(f'[tool.fastapi]\nentrypoint = "{name}:app"\n')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    status, said, complaint = run(capsys, "GET", "/volumes?title=Dune&sort=-title")
+    assert (0, "") == (status, complaint)
+    assert said.startswith("200, ")
+    assert "VolumePublic from Volume" in said
+    _, said, _ = run(capsys, "GET", "/volumes", "--header", "accept: text/html", "--json")
+    found = json.loads(said)
+    assert (200, []) == (found["status"], found["advice"])
+    for arguments, complaint in (
+        (["GET"], "GET needs one URL."),
+        (["POST", "/volumes"], "POST may change something."),
+        (["GET", "/x", "--header", "y"], "'y' is no header."),
+    ):
+        status, _, said = run(capsys, *arguments)
+        assert (1, True) == (status, said.startswith(complaint))

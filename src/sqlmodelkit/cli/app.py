@@ -13,7 +13,7 @@ import typer
 
 from sqlmodelkit import SQLModelKitError
 
-from . import db, explain, migrating, new, upgrading
+from . import copies, db, existing, explain, health, migrating, new, upgrading
 from .output import complain, examples
 
 app = typer.Typer(
@@ -36,8 +36,34 @@ app.command(
         "sqlmodelkit explain app.heroes:HeroService",
         "sqlmodelkit explain app.heroes:HeroService app.heroes:HeroDetail",
         "sqlmodelkit explain app.heroes:HeroService age__gte=20 --sort=-age --database",
+        'sqlmodelkit explain GET "/heroes?age__gte=20&sort=-age"',
     )
 )(explain.explain)
+app.command(epilog=examples("sqlmodelkit doctor", "sqlmodelkit doctor --workers 4 --json"))(
+    health.doctor
+)
+app.command(
+    "pool-size",
+    epilog=examples("sqlmodelkit pool-size --rps 300 --latency 20 --workers 4 --server 100"),
+)(health.pool_size)
+db.app.command(epilog=examples("sqlmodelkit db backup", "sqlmodelkit db backup shop.dump"))(
+    copies.backup
+)
+db.app.command(
+    epilog=examples(
+        "sqlmodelkit db restore shop.dump --verify", "sqlmodelkit db restore shop.dump --replace"
+    )
+)(copies.restore)
+db.app.command(
+    epilog=examples(
+        "sqlmodelkit db inspect --url postgresql://127.0.0.1/shop --schemas -o models.py",
+        "sqlmodelkit db inspect --only customer --only invoice",
+    )
+)(existing.inspect)
+db.app.command(epilog=examples("sqlmodelkit db diagram", "sqlmodelkit db diagram docs/tables.svg"))(
+    existing.diagram
+)
+db.app.command(epilog=examples("sqlmodelkit db shell"))(existing.shell)
 
 
 def _show_version(wanted: bool) -> None:

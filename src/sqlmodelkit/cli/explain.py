@@ -1,16 +1,19 @@
-"""`sqlmodelkit explain`: how a response model is read, and what the database says about it.
+"""`sqlmodelkit explain`: how a response model or a URL is read, and what the database says.
 
 Start at `explain`.
 """
 
 import asyncio
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
+from fastapi import FastAPI
 from pydantic import BaseModel
 
 from sqlmodelkit import ConfigError, Database, ServiceBase
-from sqlmodelkit.projects import find_class
+from sqlmodelkit.advising import Answered, advise, capturing, explain_url
+from sqlmodelkit.projects import find_class, find_project
 
 from .output import JsonFlag, show
 
@@ -18,7 +21,9 @@ Service = type[ServiceBase[Any, Any, Any]]
 
 
 def explain(  # noqa: PLR0913 - the arguments of a command
-    service: Annotated[str, typer.Argument(help="module:Class of the service.")],
+    service: Annotated[
+        str, typer.Argument(help="module:Class of the service; or GET, and then a URL.")
+    ],
     rest: Annotated[
         list[str] | None,
         typer.Argument(
@@ -35,9 +40,15 @@ def explain(  # noqa: PLR0913 - the arguments of a command
     ] = False,
     sort: Annotated[str | None, typer.Option(help="Field names, as -age,name.")] = None,
     limit: Annotated[int, typer.Option(help="The most rows.")] = 50,
+    header: Annotated[
+        list[str] | None, typer.Option(help="What the request to a URL says, as 'Name: value'.")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Show how a response model is read: the path, the reasons, the statements."""
+    """Show how a response or a URL is read: the path, the reasons, the statements."""
+    if service.isupper():
+        _explain_url(service, rest or [], header or [], as_json=as_json)
+        return
     found: Service = find_class(service, ServiceBase)
     conditions = dict(_condition(text) for text in rest or () if "=" in text)
     into = _response(found, [text for text in rest or () if "=" not in text])
@@ -56,6 +67,38 @@ def explain(  # noqa: PLR0913 - the arguments of a command
         "text": said,
     }
     show(said, data=data, as_json=as_json)
+
+
+def _explain_url(method: str, rest: list[str], headers: list[str], *, as_json: bool) -> None:
+    if len(rest) != 1:
+        raise ConfigError(f"{method} needs one URL.", hint="Write GET '/heroes?age__gte=20'.")
+    sent = dict(_header(text) for text in headers)
+    app = find_project().load_app()
+    found = asyncio.run(_request(app, rest[0], method, sent))
+    data = {
+        "status": found.status,
+        "refusal": found.refusal,
+        "plan": found.plan,
+        "statements": [{"text": sent.text, "plan": plan} for sent, plan in found.statements],
+        "advice": [asdict(advice) for advice in found.advice],
+    }
+    show(str(found), data=data, as_json=as_json)
+
+
+async def _request(app: FastAPI, url: str, method: str, headers: dict[str, str]) -> Answered:
+    try:
+        return await explain_url(app, url, method=method, headers=headers)
+    finally:
+        db = getattr(app.state, "sqlmodelkit", None)
+        if isinstance(db, Database):
+            await db.close()
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition(":")
+    if not separator:
+        raise ConfigError(f"{text!r} is no header.", hint="Write it as 'Name: value'.")
+    return name.strip(), value.strip()
 
 
 def _response(service: Service, named: list[str]) -> type[BaseModel]:
@@ -80,10 +123,20 @@ async def _ask(
     analyze: bool,
 ) -> str:
     db = Database()
-    async with db.lifespan(), db.session() as session:
-        return await service(session).explain(
-            into=into, sort=sort, limit=limit, analyze=analyze, **conditions
-        )
+    async with db.lifespan():
+        async with db.session() as session:
+            with capturing(db) as sent:
+                said = await service(session).explain(
+                    into=into, sort=sort, limit=limit, analyze=analyze, **conditions
+                )
+            connection = await session.connection()
+            advice = [
+                one
+                for statement in sent
+                for one in await advise(connection, statement, metadata=service.model.metadata)
+            ]
+        lines = [f"Missing index on {one}" for one in dict.fromkeys(advice)]
+        return "\n".join([said, "", *lines]).rstrip()
 
 
 def _condition(text: str) -> tuple[str, str]:

@@ -4,7 +4,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Self
 
-from sqlalchemy import Column, ForeignKeyConstraint, MetaData, Table, UniqueConstraint
+from sqlalchemy import (
+    Column,
+    ForeignKeyConstraint,
+    MetaData,
+    Table,
+    TypeDecorator,
+    UniqueConstraint,
+)
 
 from sqlmodelkit.errors import ConfigError
 
@@ -99,10 +106,12 @@ def _line(column: Column[object], table: Table) -> Line:
         "FK": bool(column.foreign_keys),
         "UK": not column.primary_key and _is_unique(table, (column.name,)),
     }
-    kind = type(column.type).__visit_name__.lower().removeprefix("auto")
+    kind: Any = column.type
+    while isinstance(kind, TypeDecorator):
+        kind = kind.impl_instance
     return Line(
         column.name,
-        kind,
+        str(type(kind).__visit_name__).lower(),
         tuple(mark for mark, true in marks.items() if true),
         bool(column.nullable) and not column.primary_key,
     )

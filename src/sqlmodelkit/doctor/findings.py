@@ -5,6 +5,8 @@ Start at `Check`.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal
 
@@ -109,8 +111,9 @@ class Finding:
         if self.status == "failed" and self.severity == "warning":
             mark = "warn"
         lines = [f"{mark}  {self.check}" + (f": {self.said}" if self.said else "")]
-        for problem, fix in self.problems:
-            lines += [f"      {problem}", f"      -> {fix}"]
+        for fix, group in groupby(self.problems, key=itemgetter(1)):
+            lines += [f"      {problem}" for problem, _ in group]
+            lines.append(f"      -> {fix}")
         if self.problems:
             lines.append(f"      why: {self.why}")
         return "\n".join(lines)

@@ -91,7 +91,7 @@ def back_populates(subject: Subject) -> Seen:
             ),
         )
         for label, relation in relations.items()
-        if relation.back_populates is None and not relation.viewonly
+        if not relation.back_populates and not relation.viewonly
     )
     return Seen(problems, said=f"{len(relations)} relations")
 

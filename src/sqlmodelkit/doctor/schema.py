@@ -29,5 +29,6 @@ async def drift(subject: Subject) -> Seen:
     problems = tuple(
         (f"{note.about}: {note.text}", "sqlmodelkit db revision, then sqlmodelkit db upgrade")
         for note in found.database
+        if note.about != "downgrade"
     )
     return Seen(problems, said="" if problems else "models and database agree")

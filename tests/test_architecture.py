@@ -57,6 +57,7 @@ FOLDERS = {
     "plan",
     "scaffold",
     "scopes",
+    "sessions",
     "testing",
 }
 FORBIDDEN_NAMES = {"base", "common", "core", "helpers", "manager", "types", "utils"}

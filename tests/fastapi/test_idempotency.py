@@ -35,34 +35,34 @@ class RepeatedKey(StoredAnswer, table=True):
     __tablename__ = "once_key"  # pyright: ignore[reportAssignmentType]
 
 
-class ParcelBase(SQLModel):
+class FreightBase(SQLModel):
     """What clients send."""
 
     label: str = Field(max_length=40)
 
 
-class Parcel(ParcelBase, IntKey, table=True):
+class Freight(FreightBase, IntKey, table=True):
     """What must be there once."""
 
-    __tablename__ = "once_parcel"  # pyright: ignore[reportAssignmentType]
+    __tablename__ = "once_freight"  # pyright: ignore[reportAssignmentType]
 
 
-class ParcelChange(SQLModel):
+class FreightChange(SQLModel):
     """What clients may change."""
 
     label: str | None = Field(default=None, max_length=40)
 
 
-class ParcelPublic(ParcelBase):
+class FreightPublic(FreightBase):
     """What clients see."""
 
     id: int
 
 
-class ParcelService(ServiceBase[Parcel, ParcelBase, ParcelChange]):
-    """Parcels."""
+class FreightService(ServiceBase[Freight, FreightBase, FreightChange]):
+    """Freights."""
 
-    public = ParcelPublic
+    public = FreightPublic
 
 
 async def caller(x_caller: Annotated[str, Header()] = "ann") -> str | None:
@@ -90,24 +90,24 @@ def application(db: Database) -> FastAPI:  # noqa: C901 - one endpoint after the
     """Return an application with generated endpoints, and with some of its own."""
     app = FastAPI(dependencies=[scoped_by(tenant)])
     install(app, db)
-    for prefix, settings in (("/parcels", ONCE), ("/strict", STRICT), ("/brief", BRIEF)):
-        router = crud_router(ParcelService, public=True, idempotency=settings)
+    for prefix, settings in (("/freights", ONCE), ("/strict", STRICT), ("/brief", BRIEF)):
+        router = crud_router(FreightService, public=True, idempotency=settings)
         app.include_router(router, prefix=prefix)
     app.state.switch = Switch()
 
-    @app.post("/shipments/{number}", response_model=ParcelPublic)
+    @app.post("/shipments/{number}", response_model=FreightPublic)
     async def ship(
         number: int,
-        wish: ParcelBase,
+        wish: FreightBase,
         response: Response,
-        parcels: Annotated[ParcelService, service(ParcelService)],
+        freights: Annotated[FreightService, service(FreightService)],
         once: Annotated[Once, idempotent(ONCE)],
     ) -> Response:
         response.headers["X-Ship"] = str(number)
         response.headers["Set-Cookie"] = "ship=1"
 
-        async def work() -> ParcelPublic | Response:
-            made = await parcels.create(wish, into=ParcelPublic)
+        async def work() -> FreightPublic | Response:
+            made = await freights.create(wish, into=FreightPublic)
             await asyncio.sleep(0.02)
             match app.state.switch.fail:
                 case "raise":
@@ -122,20 +122,20 @@ def application(db: Database) -> FastAPI:  # noqa: C901 - one endpoint after the
 
         return await once.answer(work, status_code=201)
 
-    @app.post("/singles", response_model=ParcelPublic)
+    @app.post("/singles", response_model=FreightPublic)
     async def single(
-        wish: ParcelBase,
-        parcels: Annotated[Responder, responder(ParcelService, single=True)],
+        wish: FreightBase,
+        freights: Annotated[Responder, responder(FreightService, single=True)],
         once: Annotated[Once, idempotent(ONCE)],
     ) -> Response:
-        return await once.answer(lambda: parcels.create(wish))
+        return await once.answer(lambda: freights.create(wish))
 
     @app.post("/streams")
     async def stream(
-        parcels: Annotated[Responder, responder(ParcelService)],
+        freights: Annotated[Responder, responder(FreightService)],
         once: Annotated[Once, idempotent(ONCE)],
     ) -> Response:
-        return await once.answer(parcels.stream)
+        return await once.answer(freights.stream)
 
     @app.post("/halves")
     async def half(session: SessionDep, once: Annotated[Once, idempotent(ONCE)]) -> Response:
@@ -151,7 +151,7 @@ def application(db: Database) -> FastAPI:  # noqa: C901 - one endpoint after the
 @pytest.fixture
 async def db(database: Database) -> Database:
     """A database with the tables of this module."""
-    tables = [SQLModel.metadata.tables[name] for name in ("once_key", "once_parcel")]
+    tables = [SQLModel.metadata.tables[name] for name in ("once_key", "once_freight")]
     async with database.engine.begin() as connection:
         await connection.run_sync(SQLModel.metadata.create_all, tables=tables)
     return database
@@ -171,7 +171,7 @@ async def client(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
         yield client
 
 
-async def rows_of(db: Database, model: type[SQLModel] = Parcel) -> int:
+async def rows_of(db: Database, model: type[SQLModel] = Freight) -> int:
     """Count the rows of a table."""
     async with db.session() as session:
         return (await session.exec(select(func.count()).select_from(model))).one()
@@ -200,8 +200,8 @@ IN_HEADER = ["header", "Idempotency-Key"]
 @pytest.mark.parametrize(
     ("path", "body"),
     [
-        ("/parcels", BODY),
-        ("/parcels/batch", [BODY] * 2),
+        ("/freights", BODY),
+        ("/freights/batch", [BODY] * 2),
         ("/shipments/7", BODY),
         ("/singles", BODY),
     ],
@@ -217,11 +217,11 @@ async def test_a_repeat_is_answered_byte_for_byte(
     assert seen(first) == seen(again)
     assert (None, "true") == tuple(one.headers.get("Idempotent-Replayed") for one in (first, again))
     assert count == await rows_of(db)
-    assert "ETag" in again.headers or path != "/parcels"
+    assert "ETag" in again.headers or path != "/freights"
     assert "Set-Cookie" not in again.headers
 
 
-@pytest.mark.parametrize("path", ["/parcels", "/shipments/7", "/singles"])
+@pytest.mark.parametrize("path", ["/freights", "/shipments/7", "/singles"])
 async def test_fifty_repeats_at_once_make_one_row(db: Database, path: str) -> None:
     """All of them get the same answer; who comes later waits for it."""
     app = application(db)
@@ -248,7 +248,7 @@ async def test_newer_mariadb_is_no_exception(db: Database) -> None:
     await db.engine.dispose()
     async with client_of(application(db)) as client:
         client.headers["Idempotency-Key"] = "storm"
-        answers = await asyncio.gather(*[client.post("/parcels", json=BODY) for _ in range(30)])
+        answers = await asyncio.gather(*[client.post("/freights", json=BODY) for _ in range(30)])
     assert [201] * 30 == [answer.status_code for answer in answers]
     assert 1 == await rows_of(db)
 
@@ -257,13 +257,13 @@ async def test_callers_may_be_looked_up_first(db: Database) -> None:
     """A dependency that reads in the same unit of work has begun its transaction by then."""
 
     async def reader(session: SessionDep) -> str:
-        return str((await session.exec(select(func.count()).select_from(Parcel))).one() >= 0)
+        return str((await session.exec(select(func.count()).select_from(Freight))).one() >= 0)
 
     app = FastAPI()
     install(app, db)
     settings = Idempotency(table=RepeatedKey, caller=reader)
     app.include_router(
-        crud_router(ParcelService, public=True, idempotency=settings), prefix="/read"
+        crud_router(FreightService, public=True, idempotency=settings), prefix="/read"
     )
     async with client_of(app) as client:
         client.headers["Idempotency-Key"] = "storm"
@@ -278,7 +278,7 @@ async def test_other_keys_are_done_beside_each_other(db: Database) -> None:
     async with client_of(application(db)) as client:
         answers = await asyncio.gather(
             *[
-                client.post("/parcels", json=BODY, headers={"Idempotency-Key": f"k{number % 20}"})
+                client.post("/freights", json=BODY, headers={"Idempotency-Key": f"k{number % 20}"})
                 for number in range(40)
             ]
         )
@@ -336,12 +336,12 @@ async def test_another_body_is_another_request(db: Database, client: httpx2.Asyn
 
 async def test_keys_of_others_do_not_meet(db: Database, client: httpx2.AsyncClient) -> None:
     """Another caller, another tenant, another route: each has keys of its own."""
-    first = await client.post("/parcels", json=BODY)
+    first = await client.post("/freights", json=BODY)
     others = [
-        await client.post("/parcels", json={"label": "Mine"}, headers={"X-Caller": "bob"}),
-        await client.post("/parcels", json={"label": "Ours"}, headers={"X-Tenant": "1"}),
+        await client.post("/freights", json={"label": "Mine"}, headers={"X-Caller": "bob"}),
+        await client.post("/freights", json={"label": "Ours"}, headers={"X-Tenant": "1"}),
         await client.post("/strict", json={"label": "There"}),
-        await client.post("/parcels/batch", json=[BODY]),
+        await client.post("/freights/batch", json=[BODY]),
     ]
     assert [201] * 5 == [answer.status_code for answer in (first, *others)]
     assert not [answer for answer in others if "Idempotent-Replayed" in answer.headers]
@@ -354,7 +354,7 @@ async def test_without_a_key_a_request_is_done_each_time(
     """Unless a key has to be sent: then it is a 400."""
     del client.headers["Idempotency-Key"]
     for _ in range(2):
-        assert 201 == (await client.post("/parcels", json=BODY)).status_code
+        assert 201 == (await client.post("/freights", json=BODY)).status_code
         assert 201 == (await client.post("/shipments/1", json=BODY)).status_code
     assert 4 == await rows_of(db)
     missing = await client.post("/strict", json=BODY)
@@ -365,13 +365,13 @@ async def test_without_a_key_a_request_is_done_each_time(
 async def test_a_key_that_cannot_be_is_refused(client: httpx2.AsyncClient) -> None:
     """Empty, too long, or two of them."""
     for key in ("", "k" * 256):
-        refused = await client.post("/parcels", json=BODY, headers={"Idempotency-Key": key})
+        refused = await client.post("/freights", json=BODY, headers={"Idempotency-Key": key})
         assert (422, IN_HEADER) == (refused.status_code, problem_place(refused))
     twice = [("Idempotency-Key", "a"), ("Idempotency-Key", "b")]
     del client.headers["Idempotency-Key"]
-    refused = await client.post("/parcels", json=BODY, headers=twice)
+    refused = await client.post("/freights", json=BODY, headers=twice)
     assert (400, IN_HEADER, "idempotency_key_required") == problem(refused)
-    longest = await client.post("/parcels", json=BODY, headers={"Idempotency-Key": "k" * 255})
+    longest = await client.post("/freights", json=BODY, headers={"Idempotency-Key": "k" * 255})
     assert 201 == longest.status_code
 
 
@@ -388,7 +388,7 @@ async def test_an_answer_is_kept_for_its_time(db: Database, client: httpx2.Async
     later = await client.post("/brief", json={"label": "Shoes"})
     assert (201, None) == (later.status_code, later.headers.get("Idempotent-Replayed"))
     assert (2, 1) == (await rows_of(db), await rows_of(db, RepeatedKey))
-    await client.post("/parcels", json=BODY)
+    await client.post("/freights", json=BODY)
     await asyncio.sleep(0.4)
     assert (1, 0) == (await BRIEF.purge(db), await BRIEF.purge(db))
     assert 1 == await rows_of(db, RepeatedKey)
@@ -441,7 +441,7 @@ async def test_mistakes_of_the_developer_s_are_told(
 ) -> None:
     """A caller whom nobody knows, an answer that cannot be kept, a class that is no table."""
     with pytest.raises(ConfigError, match="Nobody knows who sends"):
-        await client.post("/parcels", json=BODY, headers={"X-Caller": "nobody"})
+        await client.post("/freights", json=BODY, headers={"X-Caller": "nobody"})
     with pytest.raises(ConfigError, match="streamed"):
         await client.post("/streams")
     with pytest.raises(ConfigError, match="is not a table"):
@@ -481,13 +481,13 @@ async def test_a_crash_leaves_neither_row_nor_answer(db: Database, app: FastAPI)
 
     @app.post("/crash")
     async def crash(
-        wish: ParcelBase,
+        wish: FreightBase,
         session: SessionDep,
-        parcels: Annotated[ParcelService, service(ParcelService)],
+        freights: Annotated[FreightService, service(FreightService)],
         once: Annotated[Once, idempotent(ONCE)],
     ) -> Response:
-        async def work() -> ParcelPublic:
-            made = await parcels.create(wish, into=ParcelPublic)
+        async def work() -> FreightPublic:
+            made = await freights.create(wish, into=FreightPublic)
             if crashing:
                 await (await session.connection()).execute(text(kill))
             return made
@@ -507,14 +507,14 @@ async def test_a_crash_leaves_neither_row_nor_answer(db: Database, app: FastAPI)
 def test_openapi_tells_of_keys(app: FastAPI) -> None:
     """The header, what is answered without it, and that an answer may be an old one."""
     paths = app.openapi()["paths"]
-    for path in ("/parcels", "/parcels/batch", "/strict"):
+    for path in ("/freights", "/freights/batch", "/strict"):
         operation = paths[path]["post"]
         (header,) = [one for one in operation["parameters"] if one["in"] == "header"][:1]
         told = {one["name"] for one in operation["parameters"]}
         assert {"Idempotency-Key"} <= told, header
         assert {"201", "400", "409", "422", "503", "504"} == set(operation["responses"])
         assert "Idempotent-Replayed" in operation["responses"]["201"]["headers"]
-    assert "ETag" in paths["/parcels"]["post"]["responses"]["201"]["headers"]
+    assert "ETag" in paths["/freights"]["post"]["responses"]["201"]["headers"]
     assert "Idempotency-Key" in {
         one["name"] for one in paths["/shipments/{number}"]["post"]["parameters"]
     }

@@ -126,9 +126,11 @@ class Reader:
             if self._by_objects(plan):
                 rows = await self._objects(selection, plan)
                 return len(rows), plan.print_all([plan.build(row) for _, row in rows]), None
-            printed = await self._printed(selection, plan, spare, counted=counted)
-            if printed is not None:
-                return printed
+            # One row costs about the same either way.
+            if spare == "application" or (spare == "both" and selection.part is not None):
+                printed = await self._printed(selection, plan, spare, counted=counted)
+                if printed is not None:
+                    return printed
             _, items = await self._items(selection, plan)
             return len(items), plan.dump(items), None
 
@@ -262,10 +264,8 @@ class Reader:
         self, selection: Selection, plan: Plan[Any], spare: Spare, *, counted: bool
     ) -> tuple[int, bytes, int | None] | None:
         """Let the database print the responses; None where it cannot, or should not."""
-        one = selection.part is None
-        if spare == "database" or (one and spare != "application"):
-            return None
         name, version = self.unit.server
+        one = selection.part is None
         # The version is known from the first connection on.
         if not version or plan.json_path(name, version, spare=spare, one=one) != "bytes":
             return None

@@ -64,7 +64,8 @@ class Writer:
             ForeignKeyViolation: The row refers to one that is missing, or not in scope.
         """
         given = {**defaults(self.model, values), **values}
-        await self._check(given)
+        if self.unit.scope.references(self.model):
+            await self._check(given)
 
         def statement() -> Insert:
             return insert(self._table).values(self._assigned(given))
@@ -101,7 +102,8 @@ class Writer:
                 return changed.where(columns["deleted_at"].is_(None))
             return changed
 
-        await self._check(values)
+        if self.unit.scope.references(self.model):
+            await self._check(values)
         given = {**_values(values), **key.values, **self.unit.scope.parameters}
         form = ("update", key.key, self.unit.scope.form, *_form(values))
         returned = plan.is_flat and self.unit.can_return("update")
@@ -109,9 +111,8 @@ class Writer:
         return returned, plan.fetch.build(rows, ())[0] if rows else None
 
     async def _check(self, values: Mapping[str, Any]) -> None:
-        if self.unit.scope.references(self.model):
-            with translating():
-                await self.unit.session.check_references(self.model, [values])
+        with translating():
+            await self.unit.session.check_references(self.model, [values])
 
     @property
     def _table(self) -> Any:

@@ -1,6 +1,6 @@
 """Answers as bytes: what the plan prints goes out as it is, with its ETag."""
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from functools import partial, wraps
 from http import HTTPStatus
 from typing import Any, TypeVar, cast
@@ -238,25 +238,35 @@ class Responder:
         return tag_of(body, versioned=is_versioned(type(self.rows), self.into))
 
     def _written(self, body: bytes, status_code: int = HTTPStatus.OK) -> Response:
-        return self._send(body, status_code, {"etag": self._tag(body)})
+        return self._send(body, status_code, self._tag(body))
 
     def _read(self, body: bytes, tag: str | None = None) -> Response:
         tag = tag or tag_of(body)
         asked = [value for name, value in self.request.scope["headers"] if name == _IF_NONE_MATCH]
         if asked and _matches(asked, tag):
             return self._merged(Response(None, HTTPStatus.NOT_MODIFIED, {"etag": tag}))
-        return self._send(body, HTTPStatus.OK, {"etag": tag})
+        return self._send(body, HTTPStatus.OK, tag)
 
-    def _send(
-        self, body: bytes, status_code: int = HTTPStatus.OK, headers: dict[str, str] | None = None
-    ) -> Response:
-        status = self._response.status_code or status_code
-        return self._merged(Response(body, status, headers, media_type="application/json"))
+    def _send(self, body: bytes, status_code: int, tag: str) -> Response:
+        return self._merged(_Tagged(body, self._response.status_code or status_code, tag))
 
     def _merged(self, answer: Response) -> Response:
         # As FastAPI does for what it prints itself.
         answer.raw_headers.extend(self._response.raw_headers)
         return answer
+
+
+class _Tagged(Response):
+    """JSON with its entity tag, whose headers are written at once."""
+
+    def __init__(self, body: bytes, status_code: int, tag: str) -> None:
+        self.tag = tag
+        super().__init__(body, status_code)
+
+    def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
+        self.raw_headers = [(b"etag", self.tag.encode()), (b"content-type", b"application/json")]
+        if self.status_code not in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED):
+            self.raw_headers.append((b"content-length", b"%d" % len(self.body)))
 
 
 async def _lines(

@@ -242,9 +242,9 @@ class _Builder:
             **self._options("Get", err.NotFound, write=False),
         )
         @self._keyed
-        async def get_row(request: Request, response: Response, key: Any) -> Response:
+        async def get_row(request: Request, response: Response, **parts: Any) -> Response:
             async with self._answering(request, response) as answer:
-                return await answer.get(key)
+                return await answer.get(self._key(parts))
 
     def add_create(self) -> None:
         async def create_row(request: Request, response: Response, data: Any) -> Response:
@@ -286,9 +286,11 @@ class _Builder:
         )(self._once(create_rows))
 
     def add_update(self) -> None:
-        async def update_row(request: Request, response: Response, key: Any, data: Any) -> Response:
+        async def update_row(
+            request: Request, response: Response, data: Any, **parts: Any
+        ) -> Response:
             async with self._answering(request, response) as answer:
-                return await answer.update(key, data)
+                return await answer.update(self._key(parts), data)
 
         update_row.__annotations__["data"] = strict(self.service_class.update_model)
         self.router.patch(
@@ -315,9 +317,9 @@ class _Builder:
             ),
         )
         @self._keyed
-        async def delete_row(request: Request, response: Response, key: Any) -> Response:
+        async def delete_row(request: Request, response: Response, **parts: Any) -> Response:
             async with self._answering(request, response) as answer:
-                return await answer.delete(key)
+                return await answer.delete(self._key(parts))
 
     def add_restore(self) -> None:
         @self.router.post(
@@ -328,9 +330,9 @@ class _Builder:
             ),
         )
         @self._keyed
-        async def restore_row(request: Request, response: Response, key: Any) -> Response:
+        async def restore_row(request: Request, response: Response, **parts: Any) -> Response:
             async with self._answering(request, response) as answer:
-                return await answer.restore(key)
+                return await answer.restore(self._key(parts))
 
     def _answering(self, request: Request, response: Response) -> Answering:
         return Answering(
@@ -366,13 +368,12 @@ class _Builder:
         )
 
     def _keyed(self, endpoint: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the endpoint with the parts of the key as parameters, in place of `key`."""
-        names = key_of(self.service_class.model)
-
-        async def keyed(**given: Any) -> Any:
-            key = tuple(given.pop(f"key_{name}") for name in names)
-            return await endpoint(key=key, **given)
-
+        """Return the endpoint with the parts of the key as parameters, in place of `**parts`."""
         own = inspect.signature(endpoint).parameters.values()
-        rest = [part for part in own if part.name != "key"]
-        return signed(keyed, endpoint, [*self.key_parameters, *rest])
+        rest = [part for part in own if part.name != "parts"]
+        return signed(endpoint, endpoint, [*self.key_parameters, *rest])
+
+    def _key(self, parts: dict[str, Any]) -> Any:
+        """Return the key that was sent, as services take it."""
+        values = [parts[one.name] for one in self.key_parameters]
+        return values[0] if len(values) == 1 else tuple(values)

@@ -7,6 +7,7 @@ database.
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import mean
@@ -73,6 +74,7 @@ ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "sqlmodelkit"
 FILES = sorted(SOURCE.rglob("*.py"))
 EXAMPLES = sorted((ROOT / "examples").rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 each_file = pytest.mark.parametrize(
@@ -216,3 +218,16 @@ def test_functions_are_short_on_the_whole() -> None:
     long = [size for size in sizes if size > LONG_FUNCTION_LINES]
     assert mean(sizes) <= MEAN_FUNCTION_LINES
     assert len(long) <= LONG_FUNCTIONS * len(sizes)
+
+
+def test_table_models_of_the_tests_have_names_of_their_own() -> None:
+    """They share SQLAlchemy's registry, where a relation finds its target by the name alone."""
+    names = Counter(
+        node.name
+        for path in TESTS
+        for node in parse(path).body
+        if isinstance(node, ast.ClassDef)
+        and any(word.arg == "table" for word in node.keywords)
+        and not any(word.arg == "registry" for word in node.keywords)
+    )
+    assert [] == [name for name, number in names.items() if number > 1]

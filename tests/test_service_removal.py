@@ -23,7 +23,7 @@ from tests.world import (
 )
 
 
-class Note(IntKey, SoftDelete, table=True):
+class Memorandum(IntKey, SoftDelete, table=True):
     """Soft delete and nothing else."""
 
     __tablename__ = "w_note"  # pyright: ignore[reportAssignmentType]
@@ -33,7 +33,7 @@ class Nothing(BaseModel):
     """No field at all."""
 
 
-class NoteService(ServiceBase[Note, Nothing, Nothing]):
+class NoteService(ServiceBase[Memorandum, Nothing, Nothing]):
     """Notes have no version to count."""
 
 

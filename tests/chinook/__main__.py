@@ -27,6 +27,7 @@ from sqlmodelkit import Database, ServiceBase
 from sqlmodelkit.columns import columns_of, key_of, relations_of
 from sqlmodelkit.fastapi import crud_router, install
 from sqlmodelkit.inspection import inspect_database
+from sqlmodelkit.migrations import Schema, init, revision
 
 from .database import create_chinook
 
@@ -46,6 +47,7 @@ async def main(url: str) -> list[str]:
     async with db.engine.connect() as connection:
         differences = await connection.run_sync(drift)
         rows = await connection.run_sync(_all_rows)
+    differences += await revisions(db)
     differences += await _compare(_application(db, module, models), models, rows)
     await db.close()
     return [f"{len(models)} models", *differences]
@@ -64,6 +66,14 @@ def drift(connection: Connection) -> list[str]:
     options = {"compare_type": True, "compare_server_default": True}
     context = MigrationContext.configure(connection, opts=options)
     return [f"drift: {step}" for step in compare_metadata(context, SQLModel.metadata)]
+
+
+async def revisions(db: Database) -> list[str]:
+    """Return what a first migration of the models would do to the database."""
+    schema = Schema(SQLModel.metadata, Path("migrations"), db.settings)
+    init(schema.directory)
+    written = await revision(schema, "nothing")
+    return [] if written is None else [f"revision: {note.text}" for note in written.notes]
 
 
 def _all_rows(connection: Connection) -> Rows:

@@ -4,7 +4,9 @@ The blocks of a page run in order, in one namespace and one event loop, in an em
 `await` may stand outside a function. A block whose first line is a comment with a file name, such
 as `# heroes.py`, is stored as that file, for later blocks and other pages to import. What a block
 prints must stand in its `#>` comments, or in the `text` block that follows it. A line of a `sh`
-block that calls pytest is run, and must pass.
+block that calls pytest is run, and must pass. A `console` block shows calls of `sqlmodelkit` after
+`$`, and what they say; names of migrations and times may differ. A `toml` block is stored like a
+Python file.
 
 Start at `read_blocks` and `run_page`.
 """
@@ -17,10 +19,11 @@ import inspect
 import io
 import os
 import re
+import shlex
 import sys
 import tempfile
 import types
-from asyncio.subprocess import PIPE
+from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +31,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 FIRST_PAGE = ROOT / "docs" / "guide" / "01-first-steps.md"
 _FENCE = re.compile(r"^```(.*)$")
-_FILE = re.compile(r"# (\w+\.py)\b")
+_FILE = re.compile(r"# (\w+\.(?:py|toml))\b")
 _SHOWN = re.compile(r"^\s*#>(?: (.*))?$")
 
 
@@ -86,7 +89,9 @@ async def run_page(page: Path) -> None:
     for block, following in zip(blocks, [*blocks[1:], None], strict=True):
         if block.info == "sh":
             await _run_pytest(block)
-        elif block.info == "python" and not _store(block):
+        elif block.info == "console":
+            await _run_commands(block, page)
+        elif block.info in ("python", "toml") and not _store(block):
             printed = await _run(block, page, module)
             shown = block.shown()
             if not shown and following is not None and following.info == "text":
@@ -110,8 +115,34 @@ async def _run_pytest(block: Block) -> None:
             assert process.returncode == 0, output.decode()
 
 
+async def _run_commands(block: Block, page: Path) -> None:
+    """Run the commands of a block, and compare what they say with what stands below each."""
+    parts = re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]
+    for command, _, shown in (part.partition("\n") for part in parts):
+        name, *arguments = shlex.split(command)
+        assert name == "sqlmodelkit", f"Nobody runs {command!r}."
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-W", "error", "-m", name, *arguments, stdout=PIPE, stderr=STDOUT
+        )
+        output, _ = await process.communicate()
+        said = [line.rstrip() for line in output.decode().rstrip().splitlines()]
+        expected = shown.rstrip().splitlines()
+        assert _same(said) == _same(expected), (
+            f"{page.name}:{block.line} {command} says\n\n{_indented(said)}\n\n"
+            f"and the page shows\n\n{_indented(expected)}"
+        )
+
+
+def _same(lines: list[str]) -> list[str]:
+    """Return lines without what differs each time: names of migrations, dates and durations."""
+    changing = (
+        r"\d{4}_\d\d_\d\d_\d{4}|(?<![0-9a-f])[0-9a-f]{12}(?![0-9a-f])|\d+\.\d s|\d+\.\d+\.\d+\S*"
+    )
+    return [re.sub(changing, "#", line.replace(str(Path.cwd()), "/app")) for line in lines]
+
+
 def _store(block: Block) -> bool:
-    if block.info != "python" or block.file is None:
+    if block.info not in ("python", "toml") or block.file is None:
         return False
     Path(block.file).write_text(block.text)
     return True

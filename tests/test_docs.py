@@ -60,7 +60,13 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", head).strip().lower().replace(" ", "-") for head in heads}
 
 
-@every([path for path in [*FRONT, *GUIDE] if any(b.info == "python" for b in read_blocks(path))])
+@every(
+    [
+        path
+        for path in [*FRONT, *GUIDE]
+        if any(b.info in {"python", "console"} for b in read_blocks(path))
+    ]
+)
 def test_a_page_runs(page: Path) -> None:
     """Its Python blocks run in order and print what it shows, without a warning."""
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -74,7 +80,13 @@ def test_a_page_runs(page: Path) -> None:
 @every(PAGES)
 def test_a_block_says_what_it_is(page: Path) -> None:
     """There are no blocks that nobody runs or checks."""
-    assert {block.info for block in read_blocks(page)} <= {"python", "text", "sh"}
+    assert {block.info for block in read_blocks(page)} <= {
+        "python",
+        "text",
+        "sh",
+        "console",
+        "toml",
+    }
 
 
 @pytest.mark.parametrize(("page", "most"), LIMITS, ids=lambda value: getattr(value, "name", None))

@@ -80,6 +80,7 @@ class World:
     drop: list[str] = field(default_factory=list)
     rename: dict[str, str] = field(default_factory=dict)
     fill: dict[str, str] = field(default_factory=dict)
+    new: set[str] = field(default_factory=set)
     count: int = 0
 
     def metadata(self) -> MetaData:
@@ -128,26 +129,29 @@ def _edit(draw: Any, world: World, kind: str, table: str, name: str) -> bool:  #
     fields = world.tables[table]
     spec = fields.get(name, Field("int"))
     new = f"c{world.count}"
-    fresh = f"{table}.{name}" not in world.rename
+    there = not {table, f"{table}.{name}"} & world.new
     match kind:
         case "add":
             made = draw(st.sampled_from([*KINDS, "enum", "fk"]))
             nullable = made == "fk" or draw(st.booleans())
+            world.new.add(f"{table}.{new}")
             fields[new] = Field("int" if made == "fk" else made, nullable, foreign=made == "fk")
             if not nullable:
                 world.fill[f"{table}.{new}"] = VALUES[made][0].strip("'")
         case "table":
+            world.new.add(f"t{world.count}")
             world.tables[f"t{world.count}"] = {"note": Field("short", index=True)}
-        case "drop_table":
+        case "drop_table" if there:
             del world.tables[table]
             world.drop.append(table)
-        case "rename_table":
+        case "rename_table" if there and not world.new:
             world.tables[f"r{world.count}"] = world.tables.pop(table)
             world.rename[table] = f"r{world.count}"
-        case "drop":
+        case "drop" if there:
             del fields[name]
             world.drop.append(f"{table}.{name}")
-        case "rename" if fresh:
+        case "rename" if there:
+            world.new.add(f"{table}.{new}")
             world.tables[table] = {new if k == name else k: v for k, v in fields.items()}
             world.rename[f"{table}.{name}"] = new
         case "type" if spec.kind in TYPES and not (spec.foreign or spec.default):

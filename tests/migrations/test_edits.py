@@ -183,7 +183,7 @@ async def _sequence(data: st.DataObject, schema: Schema) -> None:
     await fill(schema, world)
     for _ in range(data.draw(st.integers(1, 3))):
         after = copy.deepcopy(world)
-        after.drop, after.rename, after.fill = [], {}, {}
+        after.drop, after.rename, after.fill, after.new = [], {}, {}, set()
         for _ in range(data.draw(st.integers(1, 2))):
             note(data.draw(edits(after)))
             if after.rename and any("." not in old for old in after.rename):

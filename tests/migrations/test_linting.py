@@ -63,8 +63,8 @@ def expected(path: Path) -> str | None:
 
 
 def test_the_corpus_is_large_enough() -> None:
-    """There are forty migrations, good and dangerous, for three engines."""
-    assert 40 == len(CORPUS)
+    """There are more than forty migrations, good and dangerous, for three engines."""
+    assert 41 <= len(CORPUS)
     assert set(URLS) == {path.parent.name for path in CORPUS}
 
 
@@ -92,3 +92,9 @@ async def test_a_finding_says_the_safe_way(engine: str, tmp_path: Path) -> None:
         for found in await linted(path, tmp_path / str(number)):
             assert found.why
             assert found.safe
+
+
+async def test_a_copied_table_is_not_told_as_dropped(tmp_path: Path) -> None:
+    """SQLite copies a table and drops the old one: that is one finding, not many."""
+    path = next(each for each in CORPUS if each.stem == "rebuilt_table")
+    assert ["table-rebuild"] == [each.rule for each in await linted(path, tmp_path / "one")]

@@ -22,13 +22,24 @@ from sqlmodelkit.errors import ConfigError
 
 from .environment import connected, on_connection, scripts_of
 from .place import Schema
-from .rules import CHECK_NOT_VALID, MY, PG, RULES, SAFE_WAYS, SQUAWK_LEFT_OUT, Rule
+from .rules import (
+    CHECK_NOT_VALID,
+    LITE,
+    MY,
+    OTHER_TYPE,
+    PG,
+    RULES,
+    SAFE_WAYS,
+    SQUAWK_LEFT_OUT,
+    Rule,
+)
 from .scratch import scratch
 from .states import current
 from .writing import sql
 
 _LENGTH = re.compile(r"(?:String|VARCHAR|Unicode)\((?:length=)?(\d+)?\)|\bText\(\)|\bTEXT\(\)")
 _MYSQL_SHORT = 63
+_COPY = "_alembic_tmp_"
 _NEW = re.compile(r"^CREATE TABLE (?:IF NOT EXISTS )?[`\"]?(\w+)", re.IGNORECASE)
 
 
@@ -78,36 +89,72 @@ async def lint(schema: Schema, *, revisions: Sequence[str] | None = None) -> lis
 def findings(script: Script, statements: Sequence[str], dialect: str) -> list[Finding]:
     """Return what hurts among the statements of a migration."""
     new = {found[1] for found in map(_NEW.match, statements) if found}
-    retyped = _retyped(Path(script.path), dialect)
-    found: list[Finding] = []
+    # SQLite drops a table that it has copied; what is gone then, the migration itself tells.
+    copied = {name.removeprefix(_COPY) for name in new if name.startswith(_COPY)}
+    told = _Told.by(Path(script.path), dialect)
+    found: dict[tuple[str, str], Finding] = {}
     for statement in statements:
-        rules = [*RULES, *([CHECK_NOT_VALID] if dialect == PG else [])]
-        found += [
-            Finding(script.revision, rule.name, statement, rule.why, rule.safe)
-            for rule in rules
-            if dialect in rule.engines and _hurts(rule, statement, new)
-        ]
-        if dialect == MY and (column := _column_of(statement)) in retyped and retyped[column]:
-            found.append(
-                Finding(
-                    script.revision,
-                    "changing-column-type",
-                    statement,
-                    "The table is copied, and nobody can write to it meanwhile.",
-                    "Add a column of the new type beside it, write both, copy, drop the old one.",
-                )
+        for rule in (*RULES, CHECK_NOT_VALID, OTHER_TYPE):
+            table = _table(rule, statement)
+            skipped = table in new or (rule.name == "drop-table" and table in copied)
+            if table is None or skipped or dialect not in rule.engines:
+                continue
+            if rule is OTHER_TYPE and not told.types.get(_column_of(statement)):
+                continue
+            key = (rule.name, table if dialect == LITE else statement)
+            found.setdefault(
+                key, Finding(script.revision, rule.name, statement, rule.why, rule.safe)
             )
-    if dialect == PG:
-        found += _squawked(script, statements, new, retyped)
-    return found
+    if dialect == LITE:
+        rule = next(each for each in RULES if each.name == "drop-column")
+        for column in told.dropped:
+            key = (rule.name, column)
+            found[key] = Finding(script.revision, rule.name, column, rule.why, rule.safe)
+    squawked = _squawked(script, statements, told) if dialect == PG else []
+    return [*found.values(), *squawked]
 
 
-def _hurts(rule: Rule, statement: str, new: set[str]) -> bool:
+def _table(rule: Rule, statement: str) -> str | None:
+    """Return the table that a rule is broken on; None where it is not broken."""
     match = rule.pattern.match(statement)
-    if match is None:
-        return False
-    table = (match.groupdict().get("table") or "").strip('`"')
-    return table not in new and not table.startswith(("_alembic_tmp_", "alembic_version"))
+    table = (match.groupdict().get("table") or "").strip('`"') if match else "alembic_version"
+    return None if table.startswith((_COPY, "alembic_version")) else table
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What a migration says of columns, and its statements do not: other types, dropped ones.
+
+    Attributes:
+        types: Columns with another type, and whether that rewrites the table.
+        dropped: Columns that go away.
+    """
+
+    types: dict[str, bool]
+    dropped: list[str]
+
+    @classmethod
+    def by(cls, path: Path, dialect: str) -> "_Told":
+        told = cls({}, [])
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef) and node.name == "upgrade":
+                for call in ast.walk(node):
+                    if isinstance(call, ast.Call):
+                        told.hear(call, dialect)
+        return told
+
+    def hear(self, call: ast.Call, dialect: str) -> None:
+        name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+        words = [a.value for a in call.args if isinstance(a, ast.Constant)]
+        if name == "drop_column" and words:
+            self.dropped.append(str(words[-1]))
+        if name not in ("alter_column", "ChangeType") or not words:
+            return
+        types = {each.arg: ast.unparse(each.value) for each in call.keywords}
+        new = ast.unparse(call.args[2]) if name == "ChangeType" else types.get("type_")
+        if new is not None:
+            old = types.get("existing_type", "")
+            self.types[str(words[-1])] = not _only_longer(old, new, dialect)
 
 
 def _offline(schema: Schema, script: Script) -> list[str]:
@@ -144,29 +191,6 @@ async def _recorded(schema: Schema, chosen: Sequence[Script]) -> dict[str, list[
     return texts
 
 
-def _retyped(path: Path, dialect: str) -> dict[str, bool]:
-    """Return the columns whose type a migration changes, and whether that rewrites the table."""
-    found: dict[str, bool] = {}
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if not (isinstance(node, ast.FunctionDef) and node.name == "upgrade"):
-            continue
-        for call in ast.walk(node):
-            if not isinstance(call, ast.Call):
-                continue
-            name = getattr(call.func, "attr", getattr(call.func, "id", ""))
-            if name not in ("alter_column", "ChangeType"):
-                continue
-            words = [a.value for a in call.args if isinstance(a, ast.Constant)]
-            types = {each.arg: ast.unparse(each.value) for each in call.keywords}
-            new = types.get("type_") or (
-                ast.unparse(call.args[2]) if name == "ChangeType" else None
-            )
-            if new is not None and words:
-                old = types.get("existing_type", "")
-                found[str(words[-1])] = not _only_longer(old, new, dialect)
-    return found
-
-
 def _only_longer(old: str, new: str, dialect: str) -> bool:
     before, after = _LENGTH.search(old), _LENGTH.search(new)
     if before is None or after is None or before[1] is None:
@@ -193,31 +217,18 @@ def squawk() -> str | None:
     return str(beside) if beside.exists() else shutil.which("squawk")
 
 
-def _squawked(
-    script: Script, statements: Sequence[str], new: set[str], retyped: dict[str, bool]
-) -> list[Finding]:
+def _squawked(script: Script, statements: Sequence[str], told: _Told) -> Iterable[Finding]:
     program = squawk()
     if program is None or not statements:
-        return []
+        return
     text = ";\n".join(statements) + ";\n"
     done = subprocess.run(  # noqa: S603 - a program of our own extra
         [program, "--reporter", "json"], input=text, capture_output=True, text=True, check=False
     )
-    return list(_told(json.loads(done.stdout or "[]"), script, statements, retyped))
-
-
-def _told(
-    reports: Iterable[dict[str, Any]],
-    script: Script,
-    statements: Sequence[str],
-    retyped: dict[str, bool],
-) -> Iterable[Finding]:
-    for each in reports:
-        rule = each["rule_name"]
-        line = min(each["line"], len(statements) - 1)
-        statement = str(statements[line])
-        harmless = rule == "changing-column-type" and not retyped.get(_column_of(statement), True)
-        if rule in SQUAWK_LEFT_OUT or harmless:
-            continue
-        safe = SAFE_WAYS.get(rule) or each.get("help") or ""
-        yield Finding(script.revision, rule, statement, each["message"], safe)
+    for each in json.loads(done.stdout or "[]"):
+        rule = str(each["rule_name"])
+        statement = str(statements[min(each["line"], len(statements) - 1)])
+        harmless = rule == OTHER_TYPE.name and not told.types.get(_column_of(statement), True)
+        if rule not in SQUAWK_LEFT_OUT and not harmless:
+            safe = SAFE_WAYS.get(rule) or str(each.get("help") or "")
+            yield Finding(script.revision, rule, statement, str(each["message"]), safe)

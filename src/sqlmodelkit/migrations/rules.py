@@ -211,3 +211,12 @@ CHECK_NOT_VALID = Rule(
     "Every row is checked, and nobody can write to the table meanwhile.",
     "Add it NOT VALID, and VALIDATE CONSTRAINT in a later migration.",
 )
+OTHER_TYPE = Rule(
+    "changing-column-type",
+    re.compile(rf"^ALTER TABLE (?P<table>{_TABLE}) (MODIFY|CHANGE)\b", re.IGNORECASE),
+    (MY,),
+    "The table is copied, and nobody can write to it meanwhile.",
+    "Add a column of the new type beside it, write both, copy in batches, and drop the old one "
+    "later.",
+)
+"""Only where the migration says that the type is another one: the statement does not."""

@@ -120,6 +120,9 @@ async def _run_commands(block: Block, page: Path) -> None:
     parts = re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]
     for command, _, shown in (part.partition("\n") for part in parts):
         name, *arguments = shlex.split(command)
+        if name == "cd":
+            os.chdir(arguments[0])  # the page's own directory, which is left with it
+            continue
         assert name == "sqlmodelkit", f"Nobody runs {command!r}."
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-W", "error", "-m", name, *arguments, stdout=PIPE, stderr=STDOUT

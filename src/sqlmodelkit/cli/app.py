@@ -13,7 +13,7 @@ import typer
 
 from sqlmodelkit import SQLModelKitError
 
-from . import copies, db, existing, explain, health, migrating, new, upgrading
+from . import add, copies, db, existing, explain, health, migrating, new, upgrading
 from .output import complain, examples
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app = typer.Typer(
 app.command(
     epilog=examples("sqlmodelkit new hero-api", "sqlmodelkit new hero-api --database postgresql")
 )(new.new)
+app.add_typer(add.app, name="add")
 app.add_typer(db.app, name="db")
 DATABASE_COMMANDS = (migrating, upgrading)
 """Modules that add to `db` as they are imported."""

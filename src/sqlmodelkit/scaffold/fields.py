@@ -1,0 +1,122 @@
+"""What a person asks for, as `name:str:unique age:int? team:Team powers:Power[]`.
+
+Start at `parse`.
+"""
+
+import keyword
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlmodelkit.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A type of column: what stands in the source, where it comes from, and a value for tests."""
+
+    annotation: str
+    imports: tuple[tuple[str, str], ...] = ()
+    arguments: tuple[str, ...] = ()
+    sample: str = ""
+
+
+KINDS = {
+    "bool": Kind("bool", sample="True"),
+    "date": Kind("date", (("datetime", "date"),), sample='"2026-01-31"'),
+    "datetime": Kind("datetime", (("datetime", "datetime"),), sample='"2026-01-31T12:00:00Z"'),
+    "decimal": Kind(
+        "Decimal",
+        (("decimal", "Decimal"),),
+        ("max_digits=12", "decimal_places=2"),
+        sample='"12.50"',
+    ),
+    "float": Kind("float", sample="1.5"),
+    "int": Kind("int", (), ("ge=-(2**31)", "le=2**31 - 1"), sample="7"),
+    "str": Kind("str", (), ("min_length=1", "max_length=255"), sample='"some"'),
+    "text": Kind("str", (("sqlalchemy", "Text"),), ("max_length=65535", "sa_type=Text"), '"long"'),
+    "uuid": Kind("UUID", (("uuid", "UUID"),), sample='"0194e9c4-0000-7000-8000-000000000000"'),
+}
+"""Types of columns by the names that people give."""
+
+_OPTIONS = ("unique", "index")
+_FIELD = re.compile(r"[a-z][a-z0-9_]*")
+_MODEL = re.compile(r"[A-Z][A-Za-z0-9]*")
+_OWN = {"id", "created_at", "updated_at", "metadata", "registry"}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A field that is asked for: a column of a kind, or a relation to a table.
+
+    Attributes:
+        name: The field's name.
+        kind: The kind of the column; None for a relation.
+        target: The table that a relation leads to.
+        many: Whether it leads to several rows.
+        optional: Whether it may be empty.
+        unique: Whether no two rows have the same value.
+        index: Whether rows are looked for by it.
+    """
+
+    name: str
+    kind: Kind | None = None
+    target: str = ""
+    many: bool = False
+    optional: bool = False
+    unique: bool = False
+    index: bool = False
+
+
+def parse(texts: Iterable[str]) -> list[Asked]:
+    """Read the fields of a resource.
+
+    Raises:
+        ConfigError: One of them cannot be read, or stands there twice.
+    """
+    fields = [_one(text) for text in texts]
+    names = [field.name for field in fields]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ConfigError(f"The field {twice[0]} is asked for twice.", hint="Leave one out.")
+    if not any(field.kind and not field.optional for field in fields):
+        raise ConfigError(
+            "No field has to be given.", hint="Name one that is no relation, as name:str."
+        )
+    return fields
+
+
+def check_model(name: str) -> None:
+    """Refuse a name that is none of a class.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    if not _MODEL.fullmatch(name) or keyword.iskeyword(name):
+        raise ConfigError(f"{name!r} is no name of a class.", hint="Write it as Hero.")
+
+
+def _one(text: str) -> Asked:
+    name, _, rest = text.partition(":")
+    kind, *options = rest.split(":")
+    if not _FIELD.fullmatch(name) or keyword.iskeyword(name) or name in _OWN:
+        raise ConfigError(f"{name!r} cannot be a field.", hint="Write it as name:str.")
+    unknown = [option for option in options if option not in _OPTIONS]
+    if unknown:
+        raise ConfigError(
+            f"{text!r} asks for {unknown[0]!r}.", hint=f"Known are {', '.join(_OPTIONS)}."
+        )
+    optional, many = kind.endswith("?"), kind.endswith("[]")
+    bare = kind.removesuffix("?").removesuffix("[]")
+    if bare in KINDS and not many:
+        return Asked(
+            name, KINDS[bare], "", optional=optional, unique="unique" in options,
+            index="index" in options,
+        )  # fmt: skip
+    if not _MODEL.fullmatch(bare) or options:
+        raise ConfigError(
+            f"{text!r} is no field.",
+            hint=f"Types are {', '.join(KINDS)}, a table as Team, or several as Power[]; "
+            "a ? makes it optional, :unique and :index belong to columns.",
+        )
+    return Asked(name, None, bare, many=many, optional=optional)

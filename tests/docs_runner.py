@@ -124,8 +124,12 @@ async def _run_commands(block: Block, page: Path) -> None:
             os.chdir(arguments[0])  # the page's own directory, which is left with it
             continue
         assert name == "sqlmodelkit", f"Nobody runs {command!r}."
+        # As in an environment that is active, which is what the pages suppose.
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-W", "error", "-m", name, *arguments, stdout=PIPE, stderr=STDOUT
+            *(sys.executable, "-W", "error", "-m", name, *arguments),
+            env={**os.environ, "VIRTUAL_ENV": sys.prefix},
+            stdout=PIPE,
+            stderr=STDOUT,
         )
         output, _ = await process.communicate()
         said = [line.rstrip() for line in output.decode().rstrip().splitlines()]

@@ -88,6 +88,7 @@ def test_a_dry_run_shows_a_patch_that_makes_the_same_files(fresh: Path) -> None:
         (("Gadget", "title:strr"), "is no field"),
         (("Gadget", "name:str", "name:int"), "name"),
         (("Gadget", "name:str", "owner:Nobody"), "There is no table Nobody"),
+        (("Gadget", "team:Team", "age:int?"), "no column that must be given among team, age."),
     ],
 )
 def test_what_cannot_be_added_is_refused(

@@ -1,11 +1,16 @@
 """A new project is whole: its own checks and tests pass, on every engine."""
 
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from sqlmodelkit import ConfigError
 from sqlmodelkit.scaffold import Choices, create_project
+from sqlmodelkit.scaffold.origins import installed_from, origin
 from tests.scaffold import projects
 
 
@@ -29,6 +34,75 @@ def test_its_tests_pass(minimal: Path, database_url: str) -> None:
     """On each engine, by nothing but another address; its migrations make what its models say."""
     assert "8 passed" in projects.run_tests(minimal, database_url)
     assert "nothing" == projects.missing_migration(minimal, database_url)
+
+
+@pytest.mark.slow
+def test_its_tests_pass_beside_pytest_asyncio(minimal: Path) -> None:
+    """What that plugin warns of is no error, and the tests stay anyio's."""
+    said = projects.run_in(minimal, "pytest", "-q", "-p", "no:cacheprovider")
+    assert "8 passed" in said
+
+
+@pytest.mark.slow
+def test_make_says_what_to_do_where_no_index_has_the_package(tmp_path: Path) -> None:
+    """Instead of ending with pip's words."""
+    create_project(tmp_path / "one", Choices("one"))
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in ("make", "sh", "test", "cp", "touch"):
+        (tools / name).symlink_to(shutil.which(name) or name)
+    environment = {"PATH": str(tools), "PIP_NO_INDEX": "1", "HOME": str(tmp_path)}
+    done = subprocess.run(
+        [tools / "make", "setup", f"PYTHON={sys.executable}"],
+        cwd=tmp_path / "one",
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert 2 == done.returncode, done.stdout
+    assert "make setup SQLMODELKIT=/path/to/its.whl" in done.stderr
+
+
+@pytest.mark.parametrize("active", [True, False])
+def test_new_tells_where_the_package_is_unless_its_environment_is_active(
+    active: bool, tmp_path: Path
+) -> None:
+    """The project itself holds no path of this machine."""
+    environment = {name: text for name, text in os.environ.items() if name != "VIRTUAL_ENV"}
+    said = subprocess.run(
+        [sys.executable, "-m", "sqlmodelkit", "new", "one"],
+        cwd=tmp_path,
+        env={**environment, **({"VIRTUAL_ENV": sys.prefix} if active else {})},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    source = installed_from()
+    setup = [] if active or source is None else [f"  make setup SQLMODELKIT={source}"]
+    expected = ["  cd one", *setup, "  make test", "  make dev"]
+    assert expected == said.splitlines()[2:]
+    assert [] == [path for path in tmp_path.rglob("*") if path.is_file()
+                  and (source or "no source") in path.read_text()]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        (None, None),
+        ('{"url": "file:///srv/a%20b/x-1.whl", "archive_info": {}}', "/srv/a b/x-1.whl"),
+        ('{"url": "file:///srv/x", "dir_info": {"editable": true}}', "/srv/x"),
+        ('{"url": "https://a.test/x-1.whl", "archive_info": {}}', "https://a.test/x-1.whl"),
+        (
+            '{"url": "https://a.test/x.git", "vcs_info": {"vcs": "git", "commit_id": "12ab"}}',
+            "git+https://a.test/x.git@12ab",
+        ),
+    ],
+)
+def test_installers_tell_where_a_package_came_from(record: str | None, expected: str) -> None:
+    """In a form that they take again; nothing for what came from an index."""
+    assert expected == origin(record)
 
 
 def test_secrets_are_its_own(tmp_path: Path) -> None:

@@ -81,7 +81,8 @@ def parse(texts: Iterable[str]) -> list[Asked]:
         raise ConfigError(f"The field {twice[0]} is asked for twice.", hint="Leave one out.")
     if not any(field.kind and not field.optional for field in fields):
         raise ConfigError(
-            "No field has to be given.", hint="Name one that is no relation, as name:str."
+            f"There is no column that must be given among {', '.join(names)}.",
+            hint="Add one to know a row by, as name:str; relations, and columns with ?, are none.",
         )
     return fields
 

@@ -62,8 +62,9 @@ types: ## check types with mypy and pyright
 	@$(BIN)/mypy
 	@$(BIN)/pyright --pythonpath $(BIN)/python
 
-docs: ## run every example of README.md and docs/
+docs: ## write the page of commands anew, run every example of README.md and docs/
 	$(ENVIRONMENT) test
+	@$(BIN)/python -m scripts.commands
 	@$(BIN)/python -m pytest tests/test_docs.py $(ARGS)
 
 bench: ## measure against other libraries and hand-written code, write docs/benchmarks.md

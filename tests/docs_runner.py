@@ -5,8 +5,8 @@ The blocks of a page run in order, in one namespace and one event loop, in an em
 as `# heroes.py`, is stored as that file, for later blocks and other pages to import. What a block
 prints must stand in its `#>` comments, or in the `text` block that follows it. A line of a `sh`
 block that calls pytest is run, and must pass. A `console` block shows calls of `sqlmodelkit` after
-`$`, and what they say; names of migrations and times may differ. A `toml` block is stored like a
-Python file.
+`$`, and what they say; names of migrations and times may differ. There, `cd` and `export` hold for
+what follows, and `echo '...' |` is what a command reads. A `toml` block is stored like a Python file.
 
 Start at `read_blocks` and `run_page`.
 """
@@ -119,19 +119,26 @@ async def _run_commands(block: Block, page: Path) -> None:
     """Run the commands of a block, and compare what they say with what stands below each."""
     parts = re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]
     for command, _, shown in (part.partition("\n") for part in parts):
-        name, *arguments = shlex.split(command)
+        given, _, called = command.rpartition(" | ")
+        name, *arguments = shlex.split(called)
         if name == "cd":
             os.chdir(arguments[0])  # the page's own directory, which is left with it
+            continue
+        if name == "export":
+            variable, _, value = arguments[0].partition("=")
+            os.environ[variable] = value
             continue
         assert name == "sqlmodelkit", f"Nobody runs {command!r}."
         # As in an environment that is active, which is what the pages suppose.
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-W", "error", "-m", name, *arguments),
             env={**os.environ, "VIRTUAL_ENV": sys.prefix},
+            stdin=PIPE,
             stdout=PIPE,
             stderr=STDOUT,
         )
-        output, _ = await process.communicate()
+        said_to_it = " ".join(shlex.split(given.removeprefix("echo ")))
+        output, _ = await process.communicate(f"{said_to_it}\n".encode() if given else b"")
         said = [line.rstrip() for line in output.decode().rstrip().splitlines()]
         expected = shown.rstrip().splitlines()
         assert _same(said) == _same(expected), (

@@ -23,6 +23,7 @@ PAGES = [
     *GUIDE,
     *DECISIONS,
     ROOT / "docs" / "conformance.md",
+    ROOT / "docs" / "reference" / "commands.md",
     ROOT / "docs" / "patterns.md",
     ROOT / "CHANGELOG.md",
 ]

@@ -106,7 +106,7 @@ def find_project(start: Path | None = None) -> Project:
         ConfigError: There is none, or it does not say where the application is.
     """
     start = (start or Path.cwd()).resolve()
-    root = _root(start)
+    root = root_of(start)
     if root is None:
         raise ConfigError(
             f"There is no {FILE} in {start} or above it.",
@@ -122,7 +122,7 @@ def settings_here() -> DatabaseSettings:
         ConfigError: A setting is wrong.
     """
     here = Path.cwd()
-    return _settings(_root(here) or here)
+    return _settings(root_of(here) or here)
 
 
 def find_object(address: str, kind: type[T]) -> T:
@@ -149,7 +149,8 @@ def find_class(address: str, kind: type[T]) -> type[T]:
     return found
 
 
-def _root(start: Path) -> Path | None:
+def root_of(start: Path) -> Path | None:
+    """Return the nearest directory with a `pyproject.toml`: this one or one above it."""
     return next((place for place in (start, *start.parents) if (place / FILE).is_file()), None)
 
 

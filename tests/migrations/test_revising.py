@@ -6,13 +6,17 @@ from typing import Any
 
 import pytest
 from sqlalchemy import (
+    JSON,
+    Boolean,
     CheckConstraint,
     Column,
+    Date,
     Enum,
     ForeignKey,
     Index,
     Integer,
     MetaData,
+    Numeric,
     Table,
     Uuid,
     text,
@@ -21,6 +25,8 @@ from sqlmodel.sql.sqltypes import AutoString, UTCDateTime
 
 from sqlmodelkit import ConfigError, DatabaseSettings
 from sqlmodelkit.migrations import Schema, downgrade, init, revision, upgrade
+from sqlmodelkit.migrations.environment import connected
+from sqlmodelkit.migrations.filling import literal
 from sqlmodelkit.models import unique_live, utcnow
 
 from .conftest import SchemaOf, new_metadata
@@ -120,3 +126,63 @@ async def test_a_database_that_is_behind_is_refused(schema_of: SchemaOf) -> None
     await revision(schema_of(firms()), "first")
     with pytest.raises(ConfigError, match="not at the newest"):
         await revision(schema_of(firms()), "second")
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "written"),
+    [
+        (Boolean(), "no", "false"),
+        (Integer(), "18", "18"),
+        (Numeric(8, 2), "2.50", "2.50"),
+        (Date(), "2026-01-31", "'2026-01-31'"),
+        (UTCDateTime(), "2026-01-31T10:00:00+02:00", r"'2026-01-31 08\:00\:00'"),
+        (Uuid(), "6f1e6c1e-0000-4000-8000-000000000001", "'6f1e6c1e000040008000000000000001'"),
+        (JSON(), {"a": 1}, r"""'{"a"\: 1}'"""),
+        (AutoString(), "it's", "'it''s'"),
+        (Enum(Rank, name="rank"), Rank.captain, "'captain'"),
+    ],
+    ids=str,
+)
+def test_a_value_is_written_as_sql(kind: Any, given: Any, written: str) -> None:
+    """So that every engine reads it as the same."""
+    assert written == literal(Column("any", kind), given)
+
+
+@pytest.mark.parametrize(
+    ("kind", "given"),
+    [
+        (Boolean(), "maybe"),
+        (Integer(), "2.5"),
+        (Date(), "soon"),
+        (Uuid(), "1"),
+        (Enum(Rank, name="rank"), "general"),
+    ],
+    ids=str,
+)
+def test_a_value_that_does_not_fit_is_refused(kind: Any, given: str) -> None:
+    """It is not made into another one."""
+    with pytest.raises(ConfigError, match=f"{given!r} is no value of any"):
+        literal(Column("any", kind), given)
+
+
+async def test_nulls_are_filled_whatever_the_names(schema_of: SchemaOf) -> None:
+    """Names with capitals, and words of SQL, are quoted."""
+
+    def metadata(*, nullable: bool) -> MetaData:
+        found = new_metadata()
+        key = Column("id", Integer, primary_key=True)
+        Table("Order", found, key, Column("Group", Integer, nullable=nullable))
+        return found
+
+    before, after = (schema_of(metadata(nullable=nullable)) for nullable in (True, False))
+    await revision(before, "first")
+    await upgrade(before)
+    table = before.metadata.tables["Order"]
+    async with connected(before.settings) as connection:
+        await connection.execute(table.insert().values(id=1))
+        await connection.commit()
+    await revision(after, "groups", fill={"Order.Group": "7"})
+    await upgrade(after)
+    async with connected(before.settings) as connection:
+        assert [(1, 7)] == [tuple(row) for row in await connection.execute(table.select())]
+    assert await revision(after, "nothing") is None

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from sqlmodelkit import SQLModelKitError
+from sqlmodelkit.projects import root_of
 
 from . import add, copies, db, existing, explain, health, migrating, new, upgrading
 from .output import complain, examples
@@ -85,8 +86,9 @@ def options(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status."""
-    # As with `python -m`, what lies in the current directory can be named.
-    sys.path.insert(0, str(Path.cwd()))
+    # As with `python -m`, what lies in the current directory can be named, or in the project's.
+    here = Path.cwd()
+    sys.path[:0] = dict.fromkeys([str(here), str(root_of(here) or here)])
     app.rich_markup_mode = "rich" if sys.stdout.isatty() else None
     try:
         app(None if arguments is None else list(arguments), prog_name="sqlmodelkit")

@@ -11,9 +11,8 @@ from typing import Annotated
 import typer
 
 from sqlmodelkit import DatabaseSettings, backups
-from sqlmodelkit.projects import settings_here
 
-from .db import UrlOption
+from .db import UrlOption, settings_of
 from .output import JsonFlag, show
 
 
@@ -29,7 +28,7 @@ def backup(
     as_json: JsonFlag = False,
 ) -> None:
     """Copy the whole database into a file, while others go on using it."""
-    settings = _settings(url)
+    settings = settings_of(url)
     made = asyncio.run(
         backups.backup(path or _named(settings), settings=settings, overwrite=overwrite)
     )
@@ -61,7 +60,7 @@ def restore(
     as_json: JsonFlag = False,
 ) -> None:
     """Bring a copy back, or prove that it could be."""
-    settings = _settings(url)
+    settings = settings_of(url)
     if verify:
         found = asyncio.run(backups.verify(path, settings=settings))
     else:
@@ -83,10 +82,6 @@ def restore(
     )
     if not found.is_whole:
         raise typer.Exit(1)
-
-
-def _settings(url: str | None) -> DatabaseSettings:
-    return settings_here() if url is None else DatabaseSettings(url=url)
 
 
 def _named(settings: DatabaseSettings) -> Path:

@@ -27,7 +27,7 @@ UrlOption = Annotated[
 )
 def ping(url: UrlOption = None, as_json: JsonFlag = False) -> None:
     """Connect to the database and say which server answers."""
-    settings = settings_here() if url is None else DatabaseSettings(url=url)
+    settings = settings_of(url)
     start = time.perf_counter()
     server = asyncio.run(_ping(settings))
     milliseconds = round((time.perf_counter() - start) * 1000, 1)
@@ -42,6 +42,11 @@ def ping(url: UrlOption = None, as_json: JsonFlag = False) -> None:
         },
         as_json=as_json,
     )
+
+
+def settings_of(url: str | None) -> DatabaseSettings:
+    """Return the settings of an address, or those of the project."""
+    return settings_here() if url is None else DatabaseSettings(url=url)
 
 
 async def _ping(settings: DatabaseSettings) -> ServerInfo:

@@ -13,10 +13,10 @@ from sqlalchemy import MetaData
 
 from sqlmodelkit import ConfigError, Database, DatabaseSettings, diagrams
 from sqlmodelkit.consoles import run_shell
-from sqlmodelkit.inspection import inspect_database
-from sqlmodelkit.projects import find_project, settings_here
+from sqlmodelkit.inspection import OUR_OWN, inspect_database
+from sqlmodelkit.projects import find_project
 
-from .db import UrlOption
+from .db import UrlOption, settings_of
 from .output import JsonFlag, show
 
 T = TypeVar("T")
@@ -40,9 +40,11 @@ def inspect(
     as_json: JsonFlag = False,
 ) -> None:
     """Write SQLModel models of the tables that a database has."""
-    if output is not None and output.exists():
-        raise ConfigError(f"{output} is there already.", hint="Name another file.")
-    settings = _settings(url)
+    if output is not None:
+        if output.exists():
+            raise ConfigError(f"{output} is there already.", hint="Name another file.")
+        _check_directory(output)
+    settings = settings_of(url)
 
     async def work(db: Database) -> str:
         return await inspect_database(db, schemas=schemas, only=only or (), schema=schema)
@@ -68,6 +70,8 @@ def diagram(
     as_json: JsonFlag = False,
 ) -> None:
     """Draw the tables of the project's models, or of a database."""
+    if path is not None:
+        _check_directory(path)
     metadata = find_project().load_models() if url is None else asyncio.run(_reflected(url))
     drawn = diagrams.Diagram.of(metadata, only=only or ())
     if path is not None:
@@ -89,7 +93,12 @@ def shell(url: UrlOption = None) -> None:
     async def work(db: Database) -> None:
         await run_shell(db, metadata)
 
-    asyncio.run(_with(_settings(url), work))
+    asyncio.run(_with(settings_of(url), work))
+
+
+def _check_directory(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise ConfigError(f"There is no directory {path.parent}.", hint="Make it first.")
 
 
 async def _reflected(url: str) -> MetaData:
@@ -98,6 +107,9 @@ async def _reflected(url: str) -> MetaData:
     async def work(db: Database) -> None:
         async with db.engine.connect() as connection:
             await connection.run_sync(metadata.reflect)
+        for name in OUR_OWN:
+            if name in metadata.tables:
+                metadata.remove(metadata.tables[name])
 
     await _with(DatabaseSettings(url=url), work)
     return metadata
@@ -109,7 +121,3 @@ async def _with(settings: DatabaseSettings, work: Callable[[Database], Awaitable
         return await work(db)
     finally:
         await db.close()
-
-
-def _settings(url: str | None) -> DatabaseSettings:
-    return settings_here() if url is None else DatabaseSettings(url=url)

@@ -12,8 +12,8 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from sqlmodelkit import ConfigError, Database, ServiceBase
-from sqlmodelkit.advising import Answered, advise, capturing, explain_url
-from sqlmodelkit.projects import find_class, find_project
+from sqlmodelkit.advising import Answered, IndexAdvice, advise, capturing, explain_url
+from sqlmodelkit.projects import find_class, find_project, settings_here
 
 from .output import JsonFlag, show
 
@@ -55,8 +55,11 @@ def explain(  # noqa: PLR0913 - the arguments of a command
     found.check()
     plan = found.plan(into)
     said = plan.explain()
+    advice: list[IndexAdvice] = []
     if database or analyze:
-        said = asyncio.run(_ask(found, into, conditions, sort=sort, limit=limit, analyze=analyze))
+        said, advice = asyncio.run(
+            _ask(found, into, conditions, sort=sort, limit=limit, analyze=analyze)
+        )
     data = {
         "service": service,
         "response": into.__name__,
@@ -65,8 +68,10 @@ def explain(  # noqa: PLR0913 - the arguments of a command
         "statements": plan.statement_count(),
         "reasons": list(plan.reasons),
         "text": said,
+        "advice": [asdict(each) for each in advice],
     }
-    show(said, data=data, as_json=as_json)
+    lines = [f"Missing index on {each}" for each in advice]
+    show("\n".join([said.rstrip(), *([""] if lines else []), *lines]), data=data, as_json=as_json)
 
 
 def _explain_url(method: str, rest: list[str], headers: list[str], *, as_json: bool) -> None:
@@ -121,8 +126,8 @@ async def _ask(
     sort: str | None,
     limit: int,
     analyze: bool,
-) -> str:
-    db = Database()
+) -> tuple[str, list[IndexAdvice]]:
+    db = Database(settings=settings_here())
     async with db.lifespan():
         async with db.session() as session:
             with capturing(db) as sent:
@@ -135,8 +140,7 @@ async def _ask(
                 for statement in sent
                 for one in await advise(connection, statement, metadata=service.model.metadata)
             ]
-        lines = [f"Missing index on {one}" for one in dict.fromkeys(advice)]
-        return "\n".join([said, "", *lines]).rstrip()
+        return said, list(dict.fromkeys(advice))
 
 
 def _condition(text: str) -> tuple[str, str]:

@@ -50,7 +50,7 @@ def lines_of(findings: list[kit.Finding]) -> list[str]:
     return lines
 
 
-@app.command()
+@app.command(epilog=examples("sqlmodelkit db init"))
 def init(as_json: JsonFlag = False) -> None:
     """Make the directory of migrations."""
     project = find_project()
@@ -132,7 +132,12 @@ def _linted(schema: kit.Schema, name: str) -> tuple[list[kit.Finding], list[str]
     return findings, ["Lint, for a live application:", *(f"  {e}" for e in lines_of(findings))]
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "sqlmodelkit db lint",
+        "sqlmodelkit db lint 3fa1b2c4d5e6 --url postgresql://127.0.0.1/shop",
+    )
+)
 def lint(
     revisions: Annotated[
         list[str] | None, typer.Argument(help="Which; left out, those that are not applied yet.")
@@ -150,7 +155,7 @@ def lint(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(epilog=examples("sqlmodelkit db check", "sqlmodelkit db check --fast --json"))
 def check(
     *,
     fast: Annotated[

@@ -12,7 +12,7 @@ import typer
 
 from sqlmodelkit import ConfigError
 from sqlmodelkit import migrations as kit
-from sqlmodelkit.migrations.resetting import is_for_development
+from sqlmodelkit.migrations.resetting import is_for_development, names_of
 from sqlmodelkit.migrations.resetting import reset as begin_anew
 from sqlmodelkit.migrations.resetting import seed as fill_with
 from sqlmodelkit.projects import find_object, find_project
@@ -95,7 +95,7 @@ def downgrade(
     show(f"{len(steps)} undone." if steps else "Nothing to undo.", data=data, as_json=as_json)
 
 
-@app.command()
+@app.command(epilog=examples("sqlmodelkit db current", "sqlmodelkit db current --json"))
 def current(url: UrlOption = None, as_json: JsonFlag = False) -> None:
     """Say where the database is: 1 when migrations are left."""
     state = asyncio.run(kit.current(schema_here(url)))
@@ -113,7 +113,7 @@ def _told(each: kit.Revision) -> str:
     return f"{each.revision} {each.message}{follows} {mark}".rstrip()
 
 
-@app.command()
+@app.command(epilog=examples("sqlmodelkit db history"))
 def history(url: UrlOption = None, as_json: JsonFlag = False) -> None:
     """List all migrations, the newest first."""
     found = asyncio.run(kit.history(schema_here(url)))
@@ -121,7 +121,7 @@ def history(url: UrlOption = None, as_json: JsonFlag = False) -> None:
     show(text, data=[asdict(each) for each in found], as_json=as_json)
 
 
-@app.command()
+@app.command(epilog=examples("sqlmodelkit db heads"))
 def heads(as_json: JsonFlag = False) -> None:
     """List the newest migrations: 1 when there are several."""
     found = kit.heads(schema_here(None))
@@ -131,7 +131,7 @@ def heads(as_json: JsonFlag = False) -> None:
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(epilog=examples("sqlmodelkit db merge", "sqlmodelkit db merge 'heroes and teams'"))
 def merge(
     message: Annotated[str, typer.Argument(help="What it says of itself.")] = "merge",
     as_json: JsonFlag = False,
@@ -141,7 +141,7 @@ def merge(
     show(_told(found), data=asdict(found), as_json=as_json)
 
 
-@app.command()
+@app.command(epilog=examples("sqlmodelkit db stamp", "sqlmodelkit db stamp 3fa1b2c4d5e6"))
 def stamp(
     target: Annotated[str, typer.Argument(help="A revision, heads, or base.")] = "heads",
     *,
@@ -156,7 +156,7 @@ def stamp(
     show(f"The database says now: {at}", data=asdict(state), as_json=as_json)
 
 
-@app.command()
+@app.command(epilog=examples("sqlmodelkit db seed"))
 def seed(url: UrlOption = None, as_json: JsonFlag = False) -> None:
     """Fill the database by the project's own function.
 
@@ -189,12 +189,12 @@ def reset(
     url: UrlOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Drop every table, migrate and seed anew.
+    """Drop every table and view, migrate and seed anew.
 
     It asks first, and empties a database of another machine only when --yes names it.
     """
     schema = schema_here(url)
-    name = str(schema.settings.engine_url().database)
+    name = names_of(schema.settings)[-1]
     if yes is None:
         if not is_for_development(schema.settings):
             raise ConfigError(

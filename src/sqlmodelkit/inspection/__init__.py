@@ -11,10 +11,10 @@ from sqlmodelkit.database import Database
 from sqlmodelkit.sessions import translating
 
 from .names import looks_secret
-from .reading import Reading, read_tables
+from .reading import OUR_OWN, Reading, read_tables
 from .writing import write_models
 
-__all__ = ["Reading", "inspect_database", "looks_secret", "read_tables", "write_models"]
+__all__ = ["OUR_OWN", "Reading", "inspect_database", "looks_secret", "read_tables", "write_models"]
 
 
 async def inspect_database(

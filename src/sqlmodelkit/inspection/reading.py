@@ -13,7 +13,8 @@ from sqlalchemy.schema import sort_tables_and_constraints
 
 from sqlmodelkit.errors import ConfigError
 
-_IGNORED = ("alembic_version",)
+OUR_OWN = ("alembic_version", "sqlmodelkit_migration_steps")
+"""Tables that migrations keep for themselves."""
 
 
 class TypeWriter(Protocol):
@@ -79,7 +80,7 @@ def read_tables(
             f"There is no table {', '.join(missing)}.",
             hint=f"Tables are {', '.join(sorted(names)) or 'none'}.",
         )
-    found = [table for table in metadata.tables.values() if table.name not in _IGNORED]
+    found = [table for table in metadata.tables.values() if table.name not in OUR_OWN]
     if only:
         found = _with_parents([table for table in found if table.name in only])
     if not found:

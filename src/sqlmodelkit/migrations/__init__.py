@@ -7,7 +7,7 @@ from .conversions import ChangeType, RenameColumn
 from .drift import Drift, check
 from .environment import run_environment
 from .linting import Finding, lint
-from .operations import ChangeEnum, CreateEnum, DropEnum
+from .operations import ChangeEnum, CreateEnum, DropEnum, FillNulls
 from .place import Schema, init
 from .reviewing import Note
 from .revising import Written, revision
@@ -21,6 +21,7 @@ __all__ = [
     "CreateEnum",
     "Drift",
     "DropEnum",
+    "FillNulls",
     "Finding",
     "Note",
     "Progress",

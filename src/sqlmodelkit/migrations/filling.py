@@ -4,12 +4,16 @@ Start at `filled` (going up) and `refilled` (coming back).
 """
 
 import enum
-from collections.abc import Iterable
-from datetime import date, datetime, time
+import json
+from collections.abc import Callable, Iterable
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from alembic.operations import MigrateOperation, ops
 from sqlalchemy import (
+    JSON,
     Boolean,
     Column,
     Date,
@@ -17,9 +21,12 @@ from sqlalchemy import (
     Enum,
     Float,
     Integer,
+    LargeBinary,
     MetaData,
     Numeric,
     String,
+    Time,
+    Uuid,
     text,
 )
 
@@ -27,8 +34,10 @@ from sqlmodelkit.errors import ConfigError
 
 from .asking import Asked
 from .conversions import plain
+from .operations import FillNulls
 
 Steps = list[MigrateOperation]
+_BOOLEANS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 
 def filled(steps: Iterable[MigrateOperation], asked: Asked, metadata: MetaData) -> Steps:
@@ -125,11 +134,7 @@ def _update(step: ops.AlterColumnOp, asked: Asked, metadata: MetaData) -> Steps:
         return []
     column = metadata.tables[step.table_name].columns[step.column_name]
     value = literal(column, asked.fill[name])
-    statement = (
-        f"UPDATE {step.table_name} SET {step.column_name} = {value} "  # noqa: S608
-        f"WHERE {step.column_name} IS NULL"
-    )
-    return [ops.ExecuteSQLOp(statement)]
+    return [FillNulls(step.table_name, step.column_name, value)]
 
 
 def literal(column: Column[Any], value: Any) -> str:
@@ -138,28 +143,61 @@ def literal(column: Column[Any], value: Any) -> str:
     Raises:
         ConfigError: It does not fit the column.
     """
-    kind = plain(column.type)
+    try:
+        return _literal(plain(column.type), value)
+    except (ValueError, ArithmeticError) as error:
+        raise ConfigError(
+            f"{value!r} is no value of {column.name}, which is {column.type!r}.",
+            hint="Write it as SQL has it: 18, 2.50, true, 2026-01-31, 2026-01-31 08:30:00.",
+        ) from error
+
+
+def _literal(kind: Any, value: Any) -> str:
     if isinstance(value, enum.Enum):
         value = value.name if isinstance(kind, Enum) else value.value
-    if isinstance(kind, Boolean):
-        return "true" if str(value).lower() in ("1", "true", "yes") else "false"
-    if isinstance(kind, (Integer, Numeric, Float)):
-        try:
-            float(value)
-        except ValueError:
-            raise ConfigError(f"{value!r} is no number, as {column.name} needs.") from None
-        return str(value)
-    if isinstance(value, (date, datetime, time)):
-        value = value.isoformat(" ") if isinstance(value, datetime) else value.isoformat()
-    escaped = str(value).replace("'", "''").replace(":", "\\:")
+    if isinstance(kind, JSON):
+        return quoted(json.dumps(json.loads(value) if isinstance(value, str) else value))
+    text = str(value)
+    if isinstance(kind, LargeBinary) or (isinstance(kind, Enum) and text not in kind.enums):
+        raise ValueError(text)
+    write = next((write for known, write in _WAYS if isinstance(kind, known)), quoted)
+    return write(text)
+
+
+def _boolean(text: str) -> str:
+    if text.lower() not in _BOOLEANS:
+        raise ValueError(text)
+    return "true" if _BOOLEANS[text.lower()] else "false"
+
+
+def quoted(value: str) -> str:
+    """Return a text as SQL in which a colon names no parameter."""
+    escaped = value.replace("'", "''").replace(":", "\\:")
     return f"'{escaped}'"
+
+
+def _moment(text: str) -> str:
+    moment = datetime.fromisoformat(text)
+    moment = moment.astimezone(UTC) if moment.tzinfo else moment
+    return quoted(moment.replace(tzinfo=None).isoformat(" "))
+
+
+_WAYS: tuple[tuple[Any, Callable[[str], str]], ...] = (
+    (Boolean, _boolean),
+    (Integer, lambda text: str(int(text))),
+    (Numeric, lambda text: str(Decimal(text))),
+    (DateTime, _moment),
+    (Date, lambda text: quoted(date.fromisoformat(text).isoformat())),
+    (Time, lambda text: quoted(time.fromisoformat(text).isoformat())),
+    (Uuid, lambda text: quoted(UUID(text).hex)),
+)
 
 
 def _neutral(kind: Any) -> str | None:
     kind = plain(kind)
     match kind:
         case Enum():
-            return f"'{kind.enums[0]}'"
+            return quoted(kind.enums[0])
         case Boolean():
             return "false"
         case Integer() | Numeric() | Float():

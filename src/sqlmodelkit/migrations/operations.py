@@ -74,6 +74,20 @@ class ChangeEnum(MigrateOperation):
         return [value for value in self.new if value in self.old] == self.old
 
 
+class FillNulls(MigrateOperation):
+    """Gives a column a value in the rows that have none."""
+
+    def __init__(self, table_name: str, column_name: str, value: str) -> None:
+        """Say which column, and the value as SQL."""
+        self.table_name = table_name
+        self.column_name = column_name
+        self.value = value
+
+    def to_diff_tuple(self) -> tuple[Any, ...]:
+        """Return it as Alembic's own steps are told."""
+        return ("fill_nulls", self.table_name, self.column_name, self.value)
+
+
 @renderers.dispatch_for(CreateEnum)
 def _render_create(autogen: Any, op: CreateEnum) -> str:
     return invoked(autogen, "CreateEnum", f"{op.name!r}, {op.values!r}")
@@ -88,6 +102,17 @@ def _render_drop(autogen: Any, op: DropEnum) -> str:
 def _render_change(autogen: Any, op: ChangeEnum) -> str:
     values = f"old={op.old!r}, new={op.new!r}"
     return invoked(autogen, "ChangeEnum", f"{op.name!r}, {op.columns!r}, {values}")
+
+
+@renderers.dispatch_for(FillNulls)
+def _render_fill(autogen: Any, op: FillNulls) -> str:
+    return invoked(autogen, "FillNulls", f"{op.table_name!r}, {op.column_name!r}, {op.value!r}")
+
+
+@Operations.implementation_for(FillNulls)
+def _fill(operations: Operations, op: FillNulls) -> None:
+    table, column = (_quoted(operations, name) for name in (op.table_name, op.column_name))
+    operations.execute(f"UPDATE {table} SET {column} = {op.value} WHERE {column} IS NULL")  # noqa: S608
 
 
 @Operations.implementation_for(CreateEnum)

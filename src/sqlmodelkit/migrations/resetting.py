@@ -4,9 +4,10 @@ Start at `reset` and `seed`.
 """
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, MetaData, inspect, text
+from sqlalchemy import Connection, inspect, text
 
 from sqlmodelkit.database import Database
 from sqlmodelkit.errors import ConfigError
@@ -28,22 +29,30 @@ def is_for_development(settings: DatabaseSettings) -> bool:
     return url.get_backend_name() == "sqlite" or url.host in _NEAR
 
 
+def names_of(settings: DatabaseSettings) -> tuple[str, ...]:
+    """Return what a database may be called: SQLite's also by its file's name alone."""
+    url = settings.engine_url()
+    whole = str(url.database)
+    return (whole, Path(whole).name) if url.get_backend_name() == "sqlite" else (whole,)
+
+
 async def reset(schema: Schema, *, name: str) -> list[Step]:
-    """Drop every table, run all migrations, and return them.
+    """Drop every table and view, run all migrations, and return them.
 
     Args:
         schema: What the migrations are about.
-        name: The name of the database, so that nobody empties another one than meant.
+        name: The name of the database, of an SQLite file without its directory if you like, so
+            that nobody empties another one than meant.
 
     Raises:
         ConfigError: The database has another name, or a migration failed.
         Unavailable: It does not answer.
     """
     schema.check()
-    url = schema.settings.engine_url()
-    if name != url.database:
+    database = str(schema.settings.engine_url().database)
+    if name not in names_of(schema.settings):
         raise ConfigError(
-            f"The database is {url.database!r}, not {name!r}: nothing was dropped.",
+            f"The database is {database!r}, not {name!r}: nothing was dropped.",
             hint="Give its name as it stands in DATABASE_URL.",
         )
     async with (
@@ -56,17 +65,20 @@ async def reset(schema: Schema, *, name: str) -> list[Step]:
 
 
 def _drop_all(connection: Connection) -> None:
-    tables = MetaData()
-    tables.reflect(connection)
+    inspector: Any = inspect(connection)
     quote = connection.dialect.identifier_preparer.quote
     server = connection.dialect.name
+    end = " CASCADE" if server == "postgresql" else ""
     if server in ("mysql", "mariadb"):
         connection.execute(text("SET foreign_key_checks = 0"))
-    for name in tables.tables:
-        end = " CASCADE" if server == "postgresql" else ""
+    if server == "postgresql":
+        for name in inspector.get_materialized_view_names():
+            connection.execute(text(f"DROP MATERIALIZED VIEW IF EXISTS {quote(name)} CASCADE"))
+    for name in inspector.get_view_names():
+        connection.execute(text(f"DROP VIEW IF EXISTS {quote(name)}{end}"))
+    for name in inspector.get_table_names():
         connection.execute(text(f"DROP TABLE {quote(name)}{end}"))
     if server == "postgresql":
-        inspector: Any = inspect(connection)
         for each in inspector.get_enums():
             connection.execute(text(f"DROP TYPE {quote(each['name'])}"))
 

@@ -66,7 +66,7 @@ async def revision(
     scripts = scripts_of(schema)
     if len(scripts.get_heads()) > 1:
         raise ConfigError(
-            f"There are several heads: {', '.join(scripts.get_heads())}.",
+            f"There are several heads: {', '.join(sorted(scripts.get_heads()))}.",
             hint="Run sqlmodelkit db merge.",
         )
     asked = Asked(tuple(drop), dict(rename or {}), dict(fill or {}))

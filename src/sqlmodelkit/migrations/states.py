@@ -68,7 +68,7 @@ async def current(schema: Schema) -> State:
             _told(script, applied=False)
             for script in scripts.iterate_revisions("heads", known or "base")
         ]
-    return State(at, tuple(scripts.get_heads()), tuple(reversed(pending)))
+    return State(at, tuple(sorted(scripts.get_heads())), tuple(reversed(pending)))
 
 
 async def history(schema: Schema) -> list[Revision]:
@@ -92,7 +92,7 @@ def heads(schema: Schema) -> list[Revision]:
         ConfigError: There are no migrations.
     """
     scripts = scripts_of(schema)
-    return [_told(script) for script in scripts.get_revisions(scripts.get_heads())]
+    return [_told(script) for script in scripts.get_revisions(sorted(scripts.get_heads()))]
 
 
 def merge(schema: Schema, *, message: str = "merge") -> Revision:
@@ -101,7 +101,7 @@ def merge(schema: Schema, *, message: str = "merge") -> Revision:
     Raises:
         ConfigError: There is one head only.
     """
-    names = scripts_of(schema).get_heads()
+    names = sorted(scripts_of(schema).get_heads())
     if len(names) < 2:
         raise ConfigError("There is one head, nothing to merge.", hint="Run sqlmodelkit db heads.")
     with speaking():

@@ -182,6 +182,20 @@ async def test_what_fails_leaves_no_file(
     assert [program] == [path.name for path in tmp_path.iterdir()]
 
 
+async def test_nobody_else_may_read_a_backup(chinook: DatabaseSettings, tmp_path: Path) -> None:
+    """It holds all that the database has."""
+    made = await backup(tmp_path / "copy", settings=chinook)
+    assert 0o600 == stat.S_IMODE(made.path.stat().st_mode)
+
+
+async def test_a_file_that_is_not_there_is_not_copied(tmp_path: Path) -> None:
+    """SQLite would make it, and the backup of a mistyped name would look like a good one."""
+    settings = DatabaseSettings(url=f"sqlite:///{tmp_path}/mistyped.db")
+    with pytest.raises(ConfigError, match="There is no database"):
+        await backup(tmp_path / "copy", settings=settings)
+    assert [] == list(tmp_path.iterdir())
+
+
 async def test_the_directory_has_to_be_there(database_url: str, tmp_path: Path) -> None:
     """It is not made by a mistyped name."""
     with pytest.raises(ConfigError, match="There is no directory"):
@@ -194,13 +208,13 @@ async def test_the_loop_goes_on_and_a_cancelled_backup_leaves_nothing(
     """The program is ended, too."""
     task = asyncio.create_task(backup(tmp_path / "copy", settings=chinook))
     turns = 0
-    while not list(tmp_path.glob("copy.part*")) and not task.done():
+    while not any(path.stat().st_size for path in tmp_path.glob("copy.*part")) and not task.done():
         await asyncio.sleep(0)
         turns += 1
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert turns > 1
-    assert [] == list(tmp_path.glob("copy.part*"))
+    assert [] == list(tmp_path.glob("copy*part*"))
 
 
 async def test_other_files_are_no_backups(database_url: str, tmp_path: Path) -> None:

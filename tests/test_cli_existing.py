@@ -62,8 +62,13 @@ def test_tables_are_drawn(project: Path, capsys: pytest.CaptureFixture[str]) -> 
     status, told, _ = run(capsys, "db", "diagram", "c.svg", "--url", "sqlite:///./chinook.db")
     assert (0, "c.svg: 11 tables\n") == (status, told)
     assert (project / "c.svg").read_text().startswith("<svg ")
-    status, _, complaint = run(capsys, "db", "diagram", "c.png")
-    assert (1, True) == (status, "rsvg-convert" in complaint)
+    status, told, _ = run(capsys, "db", "diagram", "c.png")
+    assert (0, "c.png: 3 tables\n") == (status, told)
+    assert (project / "c.png").read_bytes().startswith(b"\x89PNG")
+    status, _, complaint = run(capsys, "db", "diagram", "c.gif")
+    assert (1, True) == (status, "Names end in .svg, .png" in complaint)
+    status, _, complaint = run(capsys, "db", "diagram", "nowhere/c.svg")
+    assert (1, "There is no directory nowhere. Make it first.\n") == (status, complaint)
     _, said, _ = run(capsys, "db", "diagram", "--json")
     assert ["patient", "physician", "ward"] == json.loads(said)["tables"]
 

@@ -1,10 +1,14 @@
 """Pictures of tables: as text for Mermaid, and as SVG."""
 
+import functools
+import re
+import sys
 from itertools import combinations
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+import resvg_py
 from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, String, Table
 
 from sqlmodelkit import ConfigError
@@ -127,14 +131,37 @@ def test_the_name_of_the_file_says_what_is_written(tmp_path: Path) -> None:
     assert (tmp_path / "shop.md").read_text() == f"```mermaid\n{mermaid(diagram)}```\n"
 
 
-@pytest.mark.parametrize(
-    ("name", "hint"), [("shop.png", "rsvg-convert -o shop.png shop.svg"), ("shop", ".svg")]
-)
-def test_other_files_are_refused(name: str, hint: str, tmp_path: Path) -> None:
-    """The refusal says how to get a picture of points all the same."""
+def test_a_picture_of_points_has_its_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice as large as the SVG; where no font is found, it is refused instead of empty."""
+    diagram = Diagram.of(tables())
+    write(diagram, tmp_path / "shop.png")
+    head = (tmp_path / "shop.png").read_bytes()[:24]
+    width, height = (int.from_bytes(head[place : place + 4]) for place in (16, 20))
+    size = re.search(r'width="(\d+)" height="(\d+)"', svg(diagram))
+    assert size is not None
+    assert [b"\x89PNG", 2 * int(size[1]), 2 * int(size[2])] == [head[:4], width, height]
+    monkeypatch.setattr(
+        "resvg_py.svg_to_bytes", functools.partial(resvg_py.svg_to_bytes, skip_system_fonts=True)
+    )
+    with pytest.raises(ConfigError, match="no font on this machine"):
+        write(diagram, tmp_path / "empty.png")
+
+
+def test_without_the_extra_a_png_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is named."""
+    monkeypatch.setitem(sys.modules, "resvg_py", None)
+    with pytest.raises(ConfigError, match=r"sqlmodelkit\[diagrams\]"):
+        write(Diagram.of(tables()), tmp_path / "shop.png")
+
+
+@pytest.mark.parametrize("name", ["shop.gif", "shop"])
+def test_other_files_are_refused(name: str, tmp_path: Path) -> None:
+    """The refusal says which there are."""
     with pytest.raises(ConfigError, match="cannot be written as") as refusal:
         write(Diagram.of(tables()), tmp_path / name)
-    assert hint in str(refusal.value)
+    assert ".svg, .png" in str(refusal.value)
     assert not (tmp_path / name).exists()
 
 

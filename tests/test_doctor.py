@@ -345,3 +345,16 @@ def test_a_project_is_gathered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert (3, None, None) == (found.workers, found.app, found.schema)
     assert {WardService, PatientService, LoopService} == set(found.services)
     assert 2 == subject_of(project, workers=2).workers
+
+
+@pytest.mark.parametrize("number", ["0", "many"])
+def test_how_many_workers_has_to_be_a_number(
+    number: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not taken for one."""
+    monkeypatch.setenv("WEB_CONCURRENCY", number)
+    project = Project(
+        tmp_path, None, ("tests.test_doctor",), "tests.test_doctor:ClinicTables", tmp_path, None
+    )
+    with pytest.raises(ConfigError, match=f"WEB_CONCURRENCY is '{number}'"):
+        subject_of(project)

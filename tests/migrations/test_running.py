@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Column, Integer, Table, text
 
-from sqlmodelkit import ConfigError, Database, DatabaseSettings
-from sqlmodelkit.migrations import Schema, current, downgrade, history, upgrade
+from sqlmodelkit import ConfigError, Database, DatabaseSettings, Locked
+from sqlmodelkit.migrations import Schema, current, downgrade, history, init, upgrade
+from sqlmodelkit.migrations.environment import connected
 
 from .conftest import SchemaOf, new_metadata
 
@@ -153,6 +154,60 @@ async def test_a_failed_migration_says_what_is_applied(schema: Schema) -> None:
     assert {"two", "three"} <= await tables(schema)
 
 
+async def test_what_has_failed_once_fails_again(schema: Schema) -> None:
+    """A statement that failed was not done, even if it failed because something is there."""
+    write(schema, 1, made("one"))
+    more = 'op.add_column("one", sa.Column({!r}, sa.Integer()))'.format
+    write(schema, 2, f"{made('two')}\n{more('id')}\n{made('three')}")
+    await upgrade(schema, "+1")
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="A migration failed at ALTER TABLE one ADD"):
+            await upgrade(schema)
+    write(schema, 2, f"{made('two')}\n{more('age')}\n{made('three')}")
+    assert ["0002"] == [step.revision for step in await upgrade(schema)]
+    assert {"two", "three"} <= await tables(schema)
+
+
+async def test_a_table_in_use_is_waited_for(schema: Schema) -> None:
+    """Not for long, so that others pass meanwhile; then it is tried again, and given up."""
+    write(schema, 1, made("one"))
+    write(schema, 2, 'op.add_column("one", sa.Column("age", sa.Integer()))')
+    await upgrade(schema, "+1")
+    async with connected(schema.settings) as other:
+        await other.execute(text("SELECT * FROM one"))
+        with pytest.raises(Locked, match="in use by somebody else, 2 times"):
+            await upgrade(schema, lock_timeout=1, attempts=2)
+        patient = asyncio.create_task(upgrade(schema, lock_timeout=1, attempts=20))
+        await asyncio.sleep(1.5)
+        assert not patient.done()
+        await other.rollback()
+    assert ["0002"] == [step.revision for step in await patient]
+
+
+_INDEX = """with op.get_context().autocommit_block():
+    op.create_index("ix_two", "two", ["id"], unique=True, postgresql_concurrently=True)"""
+
+
+@pytest.mark.parametrize("engine_name", ["postgresql"], indirect=True)
+async def test_what_was_committed_in_between_is_told(schema: Schema) -> None:
+    """An index CONCURRENTLY ends the transaction; half an index is made anew."""
+    write(schema, 1, 'op.create_table("two", sa.Column("id", sa.Integer()))')
+    write(schema, 2, f"{made('three')}\n{_INDEX}")
+    await upgrade(schema, "+1")
+    async with connected(schema.settings) as connection:
+        await connection.execute(text("INSERT INTO two VALUES (1), (1)"))
+        await connection.commit()
+    with pytest.raises(ConfigError, match="are applied and stay: CREATE TABLE three"):
+        await upgrade(schema)
+    with pytest.raises(ConfigError, match="take out of the migration what it has left"):
+        await upgrade(schema)
+    write(schema, 2, f'op.execute("DELETE FROM two")\n{_INDEX}')
+    assert ["0002"] == [step.revision for step in await upgrade(schema)]
+    async with connected(schema.settings) as connection:
+        asked = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix_two'::regclass"
+        assert await connection.scalar(text(asked))
+
+
 async def test_rows_that_refer_to_nothing_are_refused(schema: Schema) -> None:
     """SQLite checks what migrations did before it is committed; servers check by themselves."""
     write(
@@ -168,12 +223,26 @@ async def test_rows_that_refer_to_nothing_are_refused(schema: Schema) -> None:
     assert ("0001",) == (await current(schema)).current
 
 
+@pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)
+async def test_rows_that_refer_to_nothing_already_are_no_hindrance(schema: Schema) -> None:
+    """An old database may have some; only a migration that makes more is refused."""
+    two = 'sa.Column("id", sa.Integer(), primary_key=True), sa.Column("one_id", sa.Integer(), sa.ForeignKey("one.id"))'
+    write(schema, 1, f'{made("one")}\nop.create_table("two", {two})')
+    await upgrade(schema)
+    async with connected(schema.settings) as connection:
+        await connection.execute(text("INSERT INTO two VALUES (1, 7)"))
+        await connection.commit()
+    write(schema, 2, 'op.add_column("one", sa.Column("age", sa.Integer()))')
+    assert ["0002"] == [step.revision for step in await upgrade(schema)]
+    write(schema, 3, 'op.execute("INSERT INTO two VALUES (2, 8)")')
+    with pytest.raises(ConfigError, match="1 rows of two would refer to rows of one"):
+        await upgrade(schema)
+
+
 async def test_plain_alembic_finds_the_project(tmp_path: Path, monkeypatch: Any) -> None:
     """Alembic's own command runs the same environment."""
     from alembic import command  # noqa: PLC0415 - only here
     from alembic.config import Config  # noqa: PLC0415
-
-    from sqlmodelkit.migrations import init  # noqa: PLC0415
 
     (tmp_path / "pyproject.toml").write_text('[tool.sqlmodelkit]\nmodels = ["migrated_models"]\n')
     (tmp_path / "migrated_models.py").write_text(
@@ -190,3 +259,37 @@ async def test_plain_alembic_finds_the_project(tmp_path: Path, monkeypatch: Any)
     settings = DatabaseSettings(url="sqlite:///things.db")
     schema = Schema(new_metadata(), tmp_path / "migrations", settings)
     assert {"alembic_version", "migratedthing"} <= await tables(schema)
+
+
+async def test_plain_alembic_drops_nothing_either(tmp_path: Path) -> None:
+    """Nobody can be asked there, so a table that vanished is an error."""
+    (tmp_path / "pyproject.toml").write_text('[tool.sqlmodelkit]\nmodels = ["models"]\n')
+    model = "class {0}(SQLModel, table=True):\n    id: int = Field(primary_key=True)\n\n\n".format
+    head = "from sqlmodel import Field, SQLModel\n\n\n"
+    init(tmp_path / "migrations", pyproject=tmp_path / "pyproject.toml")
+
+    async def alembic(*arguments: str) -> tuple[int | None, str]:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "alembic", *arguments),
+            cwd=tmp_path,
+            env={**os.environ, "DATABASE_URL": "sqlite:///things.db"},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        said, _ = await process.communicate()
+        return process.returncode, said.decode()
+
+    (tmp_path / "models.py").write_text(head + model("One") + model("Two"))
+    assert 0 == (await alembic("revision", "--autogenerate", "-m", "first"))[0]
+    assert 0 == (await alembic("upgrade", "head"))[0]
+    (tmp_path / "models.py").write_text(head + model("One"))
+    status, said = await alembic("revision", "--autogenerate", "-m", "forgotten")
+    assert (1, True) == (status, "two is in the database and in no model" in said)
+    assert 1 == len(list((tmp_path / "migrations" / "versions").glob("*.py")))
+
+
+async def test_a_file_that_cannot_be_read_is_named(schema: Schema) -> None:
+    """With what is wrong in it."""
+    write(schema, 1, "this is no Python")
+    with pytest.raises(ConfigError, match="cannot be read: SyntaxError"):
+        await current(schema)

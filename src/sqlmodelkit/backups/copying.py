@@ -6,6 +6,7 @@ Start at `backup`.
 import asyncio
 import json
 import os
+import secrets
 import sqlite3
 import threading
 import time
@@ -69,7 +70,11 @@ async def backup(
     """
     _check(path, overwrite=overwrite)
     settings = patient(settings or DatabaseSettings())
-    part = path.with_name(f"{path.name}.part")
+    if settings.engine_url().get_backend_name() == "sqlite" and not file_of(settings).is_file():
+        raise ConfigError(
+            f"There is no database {file_of(settings)}.", hint="Look at DATABASE_URL."
+        )
+    part = _begun(path)
     started = time.perf_counter()
     db = Database(settings=settings)
     try:
@@ -79,7 +84,8 @@ async def backup(
         made = Backup(path, dialect, size, time.perf_counter() - started, rows)
         await asyncio.to_thread(_note, made)
     finally:
-        part.unlink(missing_ok=True)
+        for left in (part, *(part.with_name(f"{part.name}{end}") for end in ("-wal", "-shm"))):
+            left.unlink(missing_ok=True)
         await db.close()
     return made
 
@@ -89,6 +95,13 @@ def _check(path: Path, *, overwrite: bool) -> None:
         raise ConfigError(f"{path} is there already.", hint="Name another file, or overwrite it.")
     if not path.parent.is_dir():
         raise ConfigError(f"There is no directory {path.parent}.", hint="Make it first.")
+
+
+def _begun(path: Path) -> Path:
+    """Make the file that is written, which nobody else may read, under a name of its own."""
+    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+    os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    return part
 
 
 def patient(settings: DatabaseSettings) -> DatabaseSettings:
@@ -123,8 +136,11 @@ def copy_sqlite(source: Path, target: Path, *, stop: threading.Event | None = No
         if stop is not None and stop.is_set():
             raise InterruptedError
 
-    with closing(sqlite3.connect(source)) as giving, closing(sqlite3.connect(target)) as taking:
-        giving.backup(taking, pages=PAGES, progress=check)
+    try:
+        with closing(sqlite3.connect(source)) as giving, closing(sqlite3.connect(target)) as taking:
+            giving.backup(taking, pages=PAGES, progress=check)
+    except sqlite3.Error as error:
+        raise ConfigError(f"{source} cannot be copied to {target}: {error}.") from error
 
 
 async def copy_sqlite_beside(source: Path, target: Path) -> None:

@@ -159,7 +159,13 @@ async def _load(path: Path, settings: DatabaseSettings, *, replace: bool) -> Non
     else:
         async with mysql_options(url) as options:
             arguments = [options, "--default-character-set=utf8mb4", str(url.database)]
-            await run_tool(find_tool("mariadb", "mysql"), arguments, source=path)
+            await run_tool(
+                find_tool("mariadb", "mysql"),
+                arguments,
+                source=path,
+                left="The tables before that are restored, the others are not: repeat it with "
+                "--replace.",
+            )
 
 
 @asynccontextmanager

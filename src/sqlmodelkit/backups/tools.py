@@ -49,6 +49,7 @@ async def run_tool(
     *,
     environment: Mapping[str, str] | None = None,
     source: Path | None = None,
+    left: str = "Nothing was kept of it.",
 ) -> None:
     """Run a program to its end; it is ended when the task is cancelled.
 
@@ -57,6 +58,7 @@ async def run_tool(
         arguments: What it is told.
         environment: Variables besides those of this process.
         source: A file that it reads as its input.
+        left: What there is of its work when it fails.
 
     Raises:
         Unavailable: It failed; the message has the last of what it complained about.
@@ -79,7 +81,7 @@ async def run_tool(
         raise Unavailable(
             f"{Path(program).name} failed with status {process.returncode}: "
             f"{' '.join(lines[-3:]) or 'it said nothing'}",
-            hint="Nothing was kept of it.",
+            hint=left,
         )
 
 

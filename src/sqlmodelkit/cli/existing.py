@@ -60,7 +60,8 @@ def inspect(
 
 def diagram(
     path: Annotated[
-        Path | None, typer.Argument(help="A file .svg, .mmd or .md; left out, Mermaid is printed.")
+        Path | None,
+        typer.Argument(help="A file .svg, .png, .mmd or .md; left out, Mermaid is printed."),
     ] = None,
     *,
     only: OnlyOption = None,

@@ -20,7 +20,8 @@ _STYLE = """
   .type, .mark { fill: #6b7785; }
   .mark { font-size: 10px; }
   .link { fill: none; stroke: #44546a; stroke-width: 1.2; }
-  text { fill: #1f2933; font-family: ui-monospace, Menlo, Consolas, monospace; font-size: 12px; }
+  text { fill: #1f2933; font-size: 12px; font-family: ui-monospace, Menlo, Consolas,
+    "DejaVu Sans Mono", "Liberation Mono", "Noto Sans Mono", "Courier New", monospace; }
 """
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from sqlmodelkit.database import Database
+from sqlmodelkit.errors import ConfigError
 from sqlmodelkit.migrations import Schema
 from sqlmodelkit.projects import Project
 from sqlmodelkit.service import ServiceBase
@@ -40,8 +41,17 @@ def subject_of(project: Project, *, workers: int | None = None) -> Subject:
         db=db if isinstance(db, Database) else None,
         schema=Schema.of(project, settings=settings) if has_migrations else None,
         root=project.root,
-        workers=workers or int(os.environ.get("WEB_CONCURRENCY", "1")),
+        workers=_workers(workers),
     )
+
+
+def _workers(given: int | None) -> int:
+    name, number = "--workers", str(given)
+    if given is None:
+        name, number = "WEB_CONCURRENCY", os.environ.get("WEB_CONCURRENCY", "1")
+    if not number.isdecimal() or int(number) < 1:
+        raise ConfigError(f"{name} is {number!r}.", hint="It is a number from 1.")
+    return int(number)
 
 
 def services_of(metadata: Any) -> Iterator[Service]:

@@ -5,7 +5,7 @@ Start at `Schema`, then `revision` and `upgrade`.
 
 from .conversions import ChangeType, RenameColumn
 from .drift import Drift, check
-from .environment import run_environment
+from .entry import run_environment
 from .linting import Finding, lint
 from .operations import ChangeEnum, CreateEnum, DropEnum, FillNulls
 from .place import Schema, init

@@ -144,14 +144,40 @@ def _change_type(operations: Operations, op: ChangeType) -> None:
     if dialect.name == "postgresql":
         _change_on_postgresql(operations, op, found["default"])
         return
-    with operations.batch_alter_table(op.table_name) as batch:
+    moving = dialect.name == "sqlite" and _days_and_times(op)
+    # SQLite would cast a date to the number of its year.
+    reflecting = {"listeners": [("column_reflect", _reflected_as(op))]} if moving else {}
+    with operations.batch_alter_table(op.table_name, reflect_kwargs=reflecting) as batch:
         batch.alter_column(
             op.column_name,
             type_=op.type_,
             existing_type=op.existing_type,
             existing_nullable=bool(found["nullable"]),
             existing_server_default=text(str(found["default"])) if found["default"] else None,
+            existing_comment=found.get("comment"),
+            existing_autoincrement=found.get("autoincrement") is True,
         )
+    if moving:
+        quote = dialect.identifier_preparer.quote
+        name = quote(op.column_name)
+        new = f"substr({name}, 1, 10)"
+        if isinstance(plain(op.type_), DateTime):
+            new = f"{name} || ' 00\\:00\\:00.000000'"
+        operations.execute(f"UPDATE {quote(op.table_name)} SET {name} = {new}")  # noqa: S608
+
+
+def _days_and_times(op: ChangeType) -> bool:
+    """Tell whether days become times, or times days."""
+    kinds = {type(plain(kind).as_generic()) for kind in (op.existing_type, op.type_)}
+    return kinds == {Date, DateTime}
+
+
+def _reflected_as(op: ChangeType) -> Any:
+    def listen(inspector: Any, table: Any, found: Any) -> None:
+        if found["name"] == op.column_name:
+            found["type"] = op.type_
+
+    return listen
 
 
 def _change_on_postgresql(operations: Operations, op: ChangeType, default: Any) -> None:
@@ -175,7 +201,10 @@ def _refuse_loss(operations: Operations, op: ChangeType) -> None:
     kept = cast(cast(value, op.type_), op.existing_type)
     if operations.migration_context.dialect.name == "mysql" and isinstance(op.type_, Enum):
         kept = value
-    query = select(func.count()).select_from(table(op.table_name)).where(kept != value)
+    lost: Any = kept != value
+    if operations.migration_context.dialect.name == "sqlite" and _days_and_times(op):
+        lost = func.trim(func.substr(value, 11), " 0:.") != ""
+    query = select(func.count()).select_from(table(op.table_name)).where(lost)
     rows = operations.get_bind().scalar(query)
     if rows:
         raise ConfigError(

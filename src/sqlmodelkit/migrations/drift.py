@@ -52,7 +52,7 @@ async def check(schema: Schema, *, migrations: bool = True) -> Drift:
         Unavailable: The database does not answer.
     """
     newest = tuple(scripts_of(schema).get_heads())
-    async with connected(schema.settings) as connection:
+    async with connected(schema.settings, reading=True) as connection:
         at = await heads_in(connection)
         found = await connection.run_sync(lambda sync: differences(sync, schema))
     anew = None

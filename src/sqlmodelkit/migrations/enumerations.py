@@ -36,6 +36,8 @@ def with_enums(steps: Iterable[MigrateOperation], metadata: MetaData, connection
     kept = {name for name in wanted if name in types}
     used = {name for name, places in found.items() if name}
     last += [DropEnum(name, types[name]) for name in sorted(used - kept) if name in types]
+    # New values are committed at once, with whatever stands before them.
+    first.sort(key=lambda step: not isinstance(step, ChangeEnum))
     return first + steps + last
 
 

@@ -1,15 +1,13 @@
 """How Alembic is run: on our async engine, with our options, whoever calls it.
 
-Start at `run_environment`, which `env.py` calls.
+Start at `on_connection`; `entry` is what `env.py` calls.
 """
 
-import asyncio
 from argparse import Namespace
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from io import StringIO
-from pathlib import Path
 from typing import Any, TypeVar
 
 from alembic import context
@@ -17,14 +15,14 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Dialect, literal
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.pool import NullPool
+from sqlalchemy.types import NullType
 
 from sqlmodelkit.connections import create_engine
 from sqlmodelkit.engines import IMMEDIATE, EngineOptions, engine_options
 from sqlmodelkit.errors import ConfigError
-from sqlmodelkit.projects import find_project
 from sqlmodelkit.sessions import translating
 from sqlmodelkit.settings import DatabaseSettings
 
@@ -37,7 +35,7 @@ T = TypeVar("T")
 LOCK_TIMEOUT = 5.0
 OWN_STEPS = (conversions, operations)
 """Modules with steps that Alembic knows once they are imported."""
-_RUN = "sqlmodelkit"
+RUN = "sqlmodelkit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,7 @@ def config_of(run: Run) -> Config:
     location = str(run.schema.directory).replace("%", "%%")
     config.set_main_option("script_location", location)
     config.set_main_option("file_template", FILE_TEMPLATE)
-    config.attributes[_RUN] = run
+    config.attributes[RUN] = run
     return config
 
 
@@ -73,7 +71,17 @@ def scripts_of(schema: Schema) -> ScriptDirectory:
     """
     schema.check()
     with speaking():
-        return ScriptDirectory.from_config(config_of(Run(schema)))
+        scripts = ScriptDirectory.from_config(config_of(Run(schema)))
+        try:
+            scripts.get_heads()
+        except CommandError:
+            raise
+        except Exception as error:
+            raise ConfigError(
+                f"A migration in {schema.directory} cannot be read: {type(error).__name__}: {error}",
+                hint="Correct the file, or take it away.",
+            ) from error
+    return scripts
 
 
 @contextmanager
@@ -115,9 +123,14 @@ def engine_of(settings: DatabaseSettings, *, lock_timeout: float = LOCK_TIMEOUT)
 
 @asynccontextmanager
 async def connected(
-    settings: DatabaseSettings, *, lock_timeout: float = LOCK_TIMEOUT
+    settings: DatabaseSettings, *, lock_timeout: float = LOCK_TIMEOUT, reading: bool = False
 ) -> AsyncIterator[AsyncConnection]:
     """Open a connection for migrations.
+
+    Args:
+        settings: Where the database is.
+        lock_timeout: The most seconds to wait for a table.
+        reading: Whether nothing is written, so that SQLite's writers need not be waited for.
 
     Raises:
         ConfigError: The database lives in memory only, or does not let us in.
@@ -130,7 +143,7 @@ async def connected(
             hint="Set DATABASE_URL to a file or a server.",
         )
     engine = create_engine(options)
-    if options.single_writer:
+    if options.single_writer and not reading:
         engine = engine.execution_options(**{IMMEDIATE: True})
     try:
         with translating():
@@ -174,33 +187,8 @@ def options_of(run: Run) -> dict[str, Any]:
     }
 
 
-def run_environment() -> None:
-    """Run what Alembic was asked for: called by the `env.py` that `init` writes.
-
-    The models and the database are those of the project that the directory belongs to, unless
-    the call came from one of our own commands, which knows them.
-
-    Raises:
-        ConfigError: The project does not say where the application is, or has no tables.
-    """
-    run: Run | None = context.config.attributes.get(_RUN)
-    if run is not None:
-        _configured(run)
-        return
-    location = context.config.get_alembic_option("script_location")
-    run = Run(Schema.of(find_project(Path(location or "."))))
-    if context.is_offline_mode():
-        _configured(run)
-    else:
-        asyncio.run(_online(run))
-
-
-async def _online(run: Run) -> None:
-    async with connected(run.schema.settings) as connection:
-        await connection.run_sync(lambda sync: _configured(replace(run, connection=sync)))
-
-
-def _configured(run: Run) -> None:
+def configured(run: Run) -> None:
+    """Run what Alembic was asked for."""
     if run.connection is None:
         url = run.schema.settings.engine_url()
         target: dict[str, Any] = {
@@ -216,5 +204,20 @@ def _configured(run: Run) -> None:
     # would: ours begins and ends transactions only where it is told.
     options: dict[str, Any] = options_of(run) | ({"transactional_ddl": True} if sqlite else {})
     context.configure(**target, **options)
+    if run.connection is None:
+        _print_any_value(context.get_context().dialect)
     with context.begin_transaction():
         context.run_migrations()
+
+
+def _print_any_value(dialect: Dialect) -> None:
+    """Let values be printed whose column has no type, as in `sa.column("age")`."""
+    compiler: Any = dialect.statement_compiler
+
+    def render(self: Any, value: Any, kind: Any, **options: Any) -> str:
+        if isinstance(kind, NullType):
+            kind = literal(value).type
+        rendered: str = compiler.render_literal_value(self, value, kind, **options)
+        return rendered
+
+    dialect.statement_compiler = type("Printing", (compiler,), {"render_literal_value": render})

@@ -4,11 +4,13 @@ Start at `Journal`. A statement is noted before and after it is run. After a fai
 process the next run leaves out what is done, and goes on with what is not.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, event, text
+from sqlalchemy.exc import DBAPIError
 
 from sqlmodelkit.errors import ConfigError
 
@@ -17,6 +19,8 @@ from .comparing import JOURNAL
 # What a statement is answered that has been done: a table, column, key or constraint is there
 # already, or is gone already.
 _DONE_ALREADY = frozenset({1050, 1051, 1060, 1061, 1068, 1091, 1146, 1826})
+_NO_COLUMN = 1054  # what a renamed column is answered when it is renamed again
+_IN_USE = frozenset({1205, 1213})
 _DATA = ("INSERT", "UPDATE", "DELETE", "REPLACE")
 _SCHEMA = ("ALTER", "CREATE", "DROP", "RENAME", "TRUNCATE")
 
@@ -54,6 +58,10 @@ class Journal:
         event.listen(connection, "after_cursor_execute", self._after)
         try:
             yield
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                self._forget(connection)
+            raise
         finally:
             event.remove(connection, "before_cursor_execute", self._before)
             event.remove(connection, "after_cursor_execute", self._after)
@@ -65,6 +73,11 @@ class Journal:
         """Forget the statements of a migration, in the transaction that notes its revision."""
         connection.execute(text(f"DELETE FROM {JOURNAL}"))  # noqa: S608
         self._number, self._noted = 0, {}
+
+    def _forget(self, connection: Connection) -> None:
+        """Forget the statement that has failed: it was not done, and may be corrected."""
+        connection.rollback()
+        _forget_undone(connection)
 
     def _before(
         self, connection: Any, cursor: Any, statement: str, parameters: Any, *rest: Any
@@ -113,7 +126,11 @@ class Journal:
         try:
             _run(connection, statement, parameters)
         except Exception as error:
-            if not error.args or error.args[0] not in _DONE_ALREADY:
+            code = error.args[0] if error.args else None
+            renamed = code == _NO_COLUMN and re.search(r"\b(RENAME COLUMN|CHANGE)\b", statement)
+            if code not in _DONE_ALREADY and not renamed:
+                if code not in _IN_USE:
+                    _forget_undone(connection)
                 raise ConfigError(
                     f"A statement that an earlier run did not finish failed: {statement!r}: {error}",
                     hint="Correct what failed, and run the migration again.",
@@ -124,6 +141,11 @@ class Journal:
         _run(connection, f"UPDATE {JOURNAL} SET done = TRUE WHERE number = %s", (self._number,))  # noqa: S608
         # The statement has ended the transaction; what follows shall be one again.
         _run(connection, "BEGIN", ())
+
+
+def _forget_undone(connection: Connection) -> None:
+    _run(connection, f"DELETE FROM {JOURNAL} WHERE NOT done", ())  # noqa: S608
+    _run(connection, "COMMIT", ())
 
 
 def _is_schema(statement: str) -> bool:

@@ -3,7 +3,7 @@
 Start at `lint`.
 """
 
-import ast
+import itertools
 import json
 import re
 import shutil
@@ -20,7 +20,7 @@ from sqlalchemy import Connection, event
 
 from sqlmodelkit.errors import ConfigError
 
-from .environment import connected, on_connection, scripts_of
+from .environment import connected, on_connection, scripts_of, speaking
 from .place import Schema
 from .rules import (
     CHECK_NOT_VALID,
@@ -31,14 +31,17 @@ from .rules import (
     RULES,
     SAFE_WAYS,
     SQUAWK_LEFT_OUT,
+    VALIDATED_AT_ONCE,
     Rule,
 )
 from .scratch import scratch
+from .splitting import changes_of, outside_brackets, statements_of
 from .states import current
+from .telling import Told
 from .writing import sql
 
-_LENGTH = re.compile(r"(?:String|VARCHAR|Unicode)\((?:length=)?(\d+)?\)|\bText\(\)|\bTEXT\(\)")
-_MYSQL_SHORT = 63
+_INNER_NAME = re.compile(r"^ALTER INDEX|\bRENAME CONSTRAINT\b", re.IGNORECASE)
+_ELSE = "Deploy code that works with both first, and do it in a later release."
 _COPY = "_alembic_tmp_"
 _NEW = re.compile(r"^CREATE TABLE (?:IF NOT EXISTS )?[`\"]?(\w+)", re.IGNORECASE)
 
@@ -67,7 +70,8 @@ async def lint(schema: Schema, *, revisions: Sequence[str] | None = None) -> lis
     scripts = scripts_of(schema)
     if revisions is None:
         revisions = [each.revision for each in (await current(schema)).pending]
-    chosen = list(map(scripts.get_revision, revisions))
+    with speaking():
+        chosen = list(map(scripts.get_revision, revisions))
     backend = schema.settings.engine_url().get_backend_name()
     dialect = MY if backend == "mariadb" else backend
     if dialect == PG and squawk() is None:
@@ -91,15 +95,15 @@ def findings(script: Script, statements: Sequence[str], dialect: str) -> list[Fi
     new = {found[1] for found in map(_NEW.match, statements) if found}
     # SQLite drops a table that it has copied; what is gone then, the migration itself tells.
     copied = {name.removeprefix(_COPY) for name in new if name.startswith(_COPY)}
-    told = _Told.by(Path(script.path), dialect)
+    told = Told.by(Path(script.path), dialect)
     found: dict[tuple[str, str], Finding] = {}
-    for statement in statements:
-        for rule in (*RULES, CHECK_NOT_VALID, OTHER_TYPE):
+    for statement in itertools.chain.from_iterable(map(changes_of, statements)):
+        for rule in (*RULES, CHECK_NOT_VALID, OTHER_TYPE, VALIDATED_AT_ONCE):
             table = _table(rule, statement)
             skipped = table in new or (rule.name == "drop-table" and table in copied)
             if table is None or skipped or dialect not in rule.engines:
                 continue
-            if rule is OTHER_TYPE and not told.types.get(_column_of(statement)):
+            if not _is_told(rule, statement, told) or _was_valid(rule, statement, statements):
                 continue
             key = (rule.name, table if dialect == LITE else statement)
             found.setdefault(
@@ -114,47 +118,28 @@ def findings(script: Script, statements: Sequence[str], dialect: str) -> list[Fi
     return [*found.values(), *squawked]
 
 
+def _is_told(rule: Rule, statement: str, told: Told) -> bool:
+    """Tell whether what a statement repeats is also what the migration changes."""
+    column = _column_of(statement)
+    if rule is OTHER_TYPE:
+        return told.types.get(column, False)
+    return rule.name != "setting-not-null" or told.nulls.get(column, True)
+
+
 def _table(rule: Rule, statement: str) -> str | None:
     """Return the table that a rule is broken on; None where it is not broken."""
-    match = rule.pattern.match(statement)
+    match = rule.pattern.match(outside_brackets(statement) if rule.outside else statement)
     table = (match.groupdict().get("table") or "").strip('`"') if match else "alembic_version"
     return None if table.startswith((_COPY, "alembic_version")) else table
 
 
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """What a migration says of columns, and its statements do not: other types, dropped ones.
-
-    Attributes:
-        types: Columns with another type, and whether that rewrites the table.
-        dropped: Columns that go away.
-    """
-
-    types: dict[str, bool]
-    dropped: list[str]
-
-    @classmethod
-    def by(cls, path: Path, dialect: str) -> "_Told":
-        told = cls({}, [])
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.FunctionDef) and node.name == "upgrade":
-                for call in ast.walk(node):
-                    if isinstance(call, ast.Call):
-                        told.hear(call, dialect)
-        return told
-
-    def hear(self, call: ast.Call, dialect: str) -> None:
-        name = getattr(call.func, "attr", getattr(call.func, "id", ""))
-        words = [a.value for a in call.args if isinstance(a, ast.Constant)]
-        if name == "drop_column" and words:
-            self.dropped.append(str(words[-1]))
-        if name not in ("alter_column", "ChangeType") or not words:
-            return
-        types = {each.arg: ast.unparse(each.value) for each in call.keywords}
-        new = ast.unparse(call.args[2]) if name == "ChangeType" else types.get("type_")
-        if new is not None:
-            old = types.get("existing_type", "")
-            self.types[str(words[-1])] = not _only_longer(old, new, dialect)
+def _was_valid(rule: Rule, statement: str, statements: Iterable[str]) -> bool:
+    """Tell whether a constraint that is validated is one of an earlier migration."""
+    found = rule.pattern.match(statement) if rule is VALIDATED_AT_ONCE else None
+    if found is None:
+        return False
+    added = rf"ADD CONSTRAINT [`\"]?{found['constraint']}\b"
+    return not any(re.search(added, each, re.IGNORECASE) for each in statements)
 
 
 def _offline(schema: Schema, script: Script) -> list[str]:
@@ -163,9 +148,7 @@ def _offline(schema: Schema, script: Script) -> list[str]:
     if follows is not None and not isinstance(follows, str):
         return []
     text = sql(schema, follows or "base", script.revision)
-    text = re.sub(r"^--.*$", "", text, flags=re.MULTILINE)
-    parts = (" ".join(part.split()) for part in re.split(r";\s*\n", text))
-    return [part for part in parts if part and "alembic_version" not in part]
+    return [each for each in statements_of(text) if "alembic_version" not in each]
 
 
 async def _recorded(schema: Schema, chosen: Sequence[Script]) -> dict[str, list[str]]:
@@ -191,17 +174,6 @@ async def _recorded(schema: Schema, chosen: Sequence[Script]) -> dict[str, list[
     return texts
 
 
-def _only_longer(old: str, new: str, dialect: str) -> bool:
-    before, after = _LENGTH.search(old), _LENGTH.search(new)
-    if before is None or after is None or before[1] is None:
-        return False
-    if after[1] is None:
-        return dialect == PG
-    grows = int(before[1]) <= int(after[1])
-    same_bytes = (int(before[1]) > _MYSQL_SHORT) == (int(after[1]) > _MYSQL_SHORT)
-    return grows and (dialect != MY or same_bytes)
-
-
 def _column_of(statement: str) -> str:
     found = re.search(
         r"(?:MODIFY (?:COLUMN )?|CHANGE (?:COLUMN )?|ALTER COLUMN )[`\"]?(\w+)",
@@ -217,7 +189,7 @@ def squawk() -> str | None:
     return str(beside) if beside.exists() else shutil.which("squawk")
 
 
-def _squawked(script: Script, statements: Sequence[str], told: _Told) -> Iterable[Finding]:
+def _squawked(script: Script, statements: Sequence[str], told: Told) -> Iterable[Finding]:
     program = squawk()
     if program is None or not statements:
         return
@@ -228,7 +200,9 @@ def _squawked(script: Script, statements: Sequence[str], told: _Told) -> Iterabl
     for each in json.loads(done.stdout or "[]"):
         rule = str(each["rule_name"])
         statement = str(statements[min(each["line"], len(statements) - 1)])
-        harmless = rule == OTHER_TYPE.name and not told.types.get(_column_of(statement), True)
+        harmless = (
+            rule == OTHER_TYPE.name and not told.types.get(_column_of(statement), True)
+        ) or (rule == "renaming-object" and _INNER_NAME.search(statement))
         if rule not in SQUAWK_LEFT_OUT and not harmless:
-            safe = SAFE_WAYS.get(rule) or str(each.get("help") or "")
+            safe = SAFE_WAYS.get(rule) or str(each.get("help") or _ELSE)
             yield Finding(script.revision, rule, statement, str(each["message"]), safe)

@@ -204,6 +204,7 @@ def _modify(operations: Operations, op: ChangeEnum) -> None:
             existing_server_default=(
                 text(str(found[column]["default"])) if found[column]["default"] else None
             ),
+            existing_comment=found[column].get("comment"),
         )
 
 

@@ -3,6 +3,7 @@
 Start at `revision`. Nothing that holds data goes away unless it was named.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -86,7 +87,7 @@ async def revision(
                 hint="Run sqlmodelkit db upgrade first; or db stamp, if its tables were made "
                 "without migrations.",
             )
-        draft = _Draft(schema, asked)
+        draft = Draft(schema, asked)
         if asked.rename:
             await connection.run_sync(draft.rename)
             await connection.commit()
@@ -99,7 +100,7 @@ async def revision(
         )
     if script is None or isinstance(script, list):
         return None
-    tidy(Path(script.path))
+    await asyncio.to_thread(tidy, Path(script.path))
     return Written(Path(script.path), script.revision, draft.notes)
 
 
@@ -108,10 +109,11 @@ async def _empty(schema: Schema, message: str) -> Any:
         return command.revision(config_of(Run(schema)), message)
 
 
-class _Draft:
+class Draft:
     """A migration while it takes shape."""
 
     def __init__(self, schema: Schema, asked: Asked) -> None:
+        """Prepare one that does what was asked for."""
         self.notes: tuple[Note, ...] = ()
         self._schema = schema
         self._asked = asked
@@ -131,6 +133,8 @@ class _Draft:
     def shape(self, context: Any, revisions: Any, scripts: list[Any]) -> None:
         """Make of Alembic's steps those of a migration that keeps the data."""
         script = scripts[0]
+        if script.upgrade_ops is None:
+            return
         steps = granted(script.upgrade_ops.ops, self._asked)
         steps = self._renames + arranged(steps, context.bind)
         steps = with_enums(steps, self._schema.metadata, context.bind)

@@ -22,6 +22,7 @@ class Rule:
         engines: Where it hurts.
         why: What happens.
         safe: The safe way.
+        outside: Whether what stands in brackets does not count, as other statements inside.
     """
 
     name: str
@@ -29,13 +30,22 @@ class Rule:
     engines: tuple[str, ...]
     why: str
     safe: str
+    outside: bool = False
 
 
-def _rule(name: str, pattern: str, engines: tuple[str, ...], why: str, safe: str) -> Rule:
+def _rule(
+    name: str,
+    pattern: str,
+    engines: tuple[str, ...],
+    why: str,
+    safe: str,
+    *,
+    outside: bool = False,
+) -> Rule:
     compiled = re.compile(
         pattern.replace("TABLE_", rf"(?P<table>{_TABLE})", 1), re.IGNORECASE | re.DOTALL
     )
-    return Rule(name, compiled, engines, why, safe)
+    return Rule(name, compiled, engines, why, safe, outside)
 
 
 RULES = (
@@ -99,6 +109,41 @@ RULES = (
         "Deploy code that writes no nulls and fill the column first; then use a quiet hour.",
     ),
     _rule(
+        "table-rebuild",
+        r"^ALTER TABLE TABLE_ ADD (COLUMN )?.*\b(AUTO_INCREMENT|STORED|PERSISTENT)\b",
+        (MY,),
+        "The table is copied to give every row a value, and nobody can write to it meanwhile.",
+        "Use a tool that copies in the background, or a quiet hour.",
+    ),
+    _rule(
+        "table-rewrite",
+        r"^ALTER TABLE (?:ONLY )?TABLE_ ADD (COLUMN )?.*\b((BIG|SMALL)?SERIAL\d?|AS IDENTITY)\b",
+        (PG,),
+        "The table is rewritten to give every row a number, and nobody can read it meanwhile.",
+        "Add a plain column, fill it in batches, and then let it count.",
+    ),
+    _rule(
+        "exclusion-constraint",
+        r"^ALTER TABLE (?:ONLY )?TABLE_ ADD (CONSTRAINT \S+ )?EXCLUDE\b",
+        (PG,),
+        "An index is made for it, and nobody can read or write the table meanwhile.",
+        "Make it in a quiet hour; it cannot be made CONCURRENTLY.",
+    ),
+    _rule(
+        "disable-trigger",
+        r"^ALTER TABLE (?:ONLY )?TABLE_ DISABLE TRIGGER",
+        (PG,),
+        "Foreign keys and triggers do not hold for what others write meanwhile.",
+        "Change the data so that they hold.",
+    ),
+    _rule(
+        "non-constant-default",
+        r"^ALTER TABLE TABLE_ ADD (COLUMN )?.*\bDEFAULT (\(|CURRENT_)",
+        (LITE,),
+        "SQLite refuses it as soon as the table has a row.",
+        "Use a constant, or batch_alter_table, which copies the table.",
+    ),
+    _rule(
         "fulltext-index",
         r"^(CREATE (FULLTEXT|SPATIAL) INDEX \S+ ON TABLE_|"
         r"ALTER TABLE \S+ ADD (FULLTEXT|SPATIAL))",
@@ -108,7 +153,8 @@ RULES = (
     ),
     _rule(
         "table-rebuild",
-        r"^(ALTER TABLE TABLE_ (ENGINE|CONVERT TO|CHARACTER SET|FORCE|ROW_FORMAT)|OPTIMIZE TABLE)",
+        r"^(ALTER TABLE TABLE_ (ENGINE|CONVERT TO|CHARACTER SET|FORCE|ROW_FORMAT|"
+        r"PARTITION BY|REMOVE PARTITIONING|COALESCE PARTITION|REORGANIZE PARTITION)|OPTIMIZE TABLE)",
         (MY,),
         "The table is copied, and nobody can write to it meanwhile.",
         "Use a tool that copies in the background, or a quiet hour.",
@@ -137,10 +183,12 @@ RULES = (
     ),
     _rule(
         "data-at-once",
-        r"^(UPDATE|DELETE FROM) TABLE_(?!.*\bWHERE\b)",
+        r"^(?:WITH .*? )?(UPDATE|DELETE (?:\w+ )?FROM) (?:ONLY )?TABLE_"
+        r"(?!.*\bWHERE\b(?! *(?:\S+ IS NULL|true|1 *= *1|1)[ ;]*$))",
         EVERY,
         "Every row is changed in one transaction, which locks them all until it ends.",
         "Change rows in batches by key, outside of the migration.",
+        outside=True,
     ),
     _rule(
         "truncate",
@@ -166,6 +214,8 @@ SQUAWK_LEFT_OUT = frozenset(
         "require-timeout-settings",
         # Taste, and what the models decide.
         "ban-char-field",
+        "ban-drop-constraint",
+        "ban-drop-not-null",
         "ban-drop-default",
         "prefer-big-int",
         "prefer-bigint-over-int",
@@ -191,6 +241,12 @@ SAFE_WAYS = {
     "CONSTRAINT in a later migration.",
     "adding-not-nullable-field": "Add CHECK (column IS NOT NULL) NOT VALID, validate it in a later "
     "migration, then set NOT NULL.",
+    "adding-serial-primary-key-field": "Make a unique index CONCURRENTLY, then ADD CONSTRAINT PRIMARY "
+    "KEY USING INDEX.",
+    "ban-concurrent-index-creation-in-transaction": "Put it inside "
+    "`with op.get_context().autocommit_block():`.",
+    "ban-drop-view": "Deploy code that does not use it first; drop it in a later release.",
+    "renaming-object": "Add the new one beside the old one, and drop the old one later.",
     "adding-required-field": "Give it a server default, or let it be null.",
     "changing-column-type": "Add a column of the new type beside it, write both, copy in batches, "
     "and drop the old one later.",
@@ -211,6 +267,17 @@ CHECK_NOT_VALID = Rule(
     "Every row is checked, and nobody can write to the table meanwhile.",
     "Add it NOT VALID, and VALIDATE CONSTRAINT in a later migration.",
 )
+VALIDATED_AT_ONCE = Rule(
+    "validated-at-once",
+    re.compile(
+        rf"^ALTER TABLE (?:ONLY )?(?P<table>{_TABLE}) VALIDATE CONSTRAINT [`\"]?(?P<constraint>\w+)",
+        re.IGNORECASE,
+    ),
+    (PG,),
+    "The lock of adding it is kept while every row is checked, and nobody can write to the table.",
+    "VALIDATE CONSTRAINT in a migration of its own.",
+)
+"""Only where the same migration has added the constraint."""
 OTHER_TYPE = Rule(
     "changing-column-type",
     re.compile(rf"^ALTER TABLE (?P<table>{_TABLE}) (MODIFY|CHANGE)\b", re.IGNORECASE),

@@ -4,6 +4,8 @@ Start at `upgrade`.
 """
 
 import asyncio
+import re
+from collections import Counter
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -16,7 +18,7 @@ from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from sqlmodelkit.drivers import translate
+from sqlmodelkit.drivers import sqlstate, translate
 from sqlmodelkit.errors import (
     ConfigError,
     ConnectionLost,
@@ -41,6 +43,11 @@ from .states import heads_in
 ATTEMPTS = 10
 LOCK = "migrations"
 _PAUSE = 0.5
+_THERE_ALREADY = frozenset({"42P06", "42P07", "42701", "42710"})
+_CONCURRENTLY = re.compile(
+    r"CREATE (?:UNIQUE )?INDEX CONCURRENTLY (?:IF NOT EXISTS )?(\"[^\"]+\"|[\w.]+)", re.IGNORECASE
+)
+_IS_HALF = "SELECT 1 FROM pg_index WHERE indexrelid = to_regclass($1) AND NOT indisvalid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +92,7 @@ async def upgrade(
     """
     scripts = scripts_of(schema)
     if target in ("head", "heads"):
-        async with connected(schema.settings) as connection:
+        async with connected(schema.settings, reading=True) as connection:
             if set(await heads_in(connection)) == set(scripts.get_heads()):
                 return []
     work = _Work(schema, lambda config: command.upgrade(config, target), progress)
@@ -176,12 +183,14 @@ class _Work:
         self._progress = progress
         self._since = monotonic()
         self._statements: list[str] = []
+        self._committed = 0
+        self._broken: Counter[tuple[str, str]] = Counter()
         self._current = ""
         self._transactional = True
         self._journal: Journal | None = None
 
     async def run(self, connection: AsyncConnection) -> None:
-        self._since = monotonic()
+        self._since, self._statements, self._committed = monotonic(), [], 0
         self._transactional = connection.dialect.name in ("postgresql", "sqlite")
         self._journal = None if self._transactional else Journal()
         sync: Any = connection.sync_connection
@@ -206,27 +215,36 @@ class _Work:
 
     def _noted(self, config: Config) -> None:
         connection = config.attributes["sqlmodelkit"].connection
+        if connection.dialect.name == "sqlite":
+            self._broken = _broken(connection)
+            connection.rollback()
         with self._journal.open(connection) if self._journal else nullcontext():
             self._work(config)
 
     def _applied(self, *, ctx: Any, step: Any, heads: Any, run_args: Any) -> None:
         if ctx.dialect.name == "sqlite":
-            _check_references(ctx.connection)
+            _check_references(ctx.connection, self._broken)
         if self._journal is not None:
             self._journal.finish(ctx.connection)
         now, script = monotonic(), step.up_revision
         found = Step(script.revision, script.doc, now - self._since, step.is_upgrade)
-        self._since, self._statements = now, []
+        self._since, self._statements, self._committed = now, [], 0
         self.done.append(found)
         if self._progress is not None:
             self._progress(found)
 
     def _executing(self, connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
         self._current = statement
+        if _commits_at_once(connection):
+            # So has been what came before, when this began.
+            self._committed = len(self._statements)
+            _drop_half_an_index(connection, statement)
 
     def _executed(self, connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
         if changes(statement):
             self._statements.append(statement)
+            if _commits_at_once(connection):
+                self._committed = len(self._statements)
 
     def _failure(self, error: Exception) -> Exception:
         ours = translate(error) if isinstance(error, DBAPIError) else None
@@ -238,30 +256,68 @@ class _Work:
         statement = f" at {_short(self._current)}" if isinstance(error, DBAPIError) else ""
         return ConfigError(
             f"A migration failed{statement}: {reason}. {self.account()} {self._left()}",
-            hint=self._hint(),
+            hint=self._hint(error),
         )
+
+    def _kept(self) -> list[str]:
+        """Return the statements of the failed migration that are committed."""
+        return self._statements[: self._committed] if self._transactional else self._statements
 
     def _left(self) -> str:
-        if self._transactional or not self._statements:
+        kept = self._kept()
+        if not kept:
             return "Of the failed one nothing is left."
-        told = "; ".join(_short(each) for each in self._statements)
+        told = "; ".join(_short(each) for each in kept)
         return f"Of the failed one these statements are applied and stay: {told}."
 
-    def _hint(self) -> str:
-        if self._transactional:
-            return "Correct the migration or the data, and run it again."
-        return (
-            "Correct what failed, leave the applied statements in the migration as they are, and "
-            "run it again: it goes on after them."
-        )
+    def _hint(self, error: Exception) -> str:
+        if not self._transactional:
+            return (
+                "Correct what failed, leave the applied statements in the migration as they are, "
+                "and run it again: it goes on after them."
+            )
+        if self._kept():
+            return (
+                "Take out of the migration what is applied, correct what failed, and run it again."
+            )
+        hint = "Correct the migration or the data, and run it again."
+        if isinstance(error, DBAPIError) and sqlstate(error) in _THERE_ALREADY:
+            hint += (
+                " If an earlier run was stopped after an autocommit_block, take out of the "
+                "migration what it has left."
+            )
+        return hint
 
 
-def _check_references(connection: Connection) -> None:
-    broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
-    if broken:
-        table, _, parent, _ = broken[0]
+def _commits_at_once(connection: Connection) -> bool:
+    """Tell whether a migration has left its transaction, as for an index CONCURRENTLY."""
+    return bool(connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT")
+
+
+def _drop_half_an_index(connection: Connection, statement: str) -> None:
+    """Drop an index that an earlier run began CONCURRENTLY and did not finish."""
+    found = _CONCURRENTLY.match(statement)
+    if found is None or connection.dialect.name != "postgresql":
+        return
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute(_IS_HALF, (found[1],))
+        if cursor.fetchone() is not None:
+            cursor.execute(f"DROP INDEX CONCURRENTLY {found[1]}", ())
+    finally:
+        cursor.close()
+
+
+def _broken(connection: Connection) -> Counter[tuple[str, str]]:
+    """Count the rows that refer to nothing, by their table and the one that they refer to."""
+    found = connection.exec_driver_sql("PRAGMA foreign_key_check")
+    return Counter((table, parent) for table, _, parent, _ in found)
+
+
+def _check_references(connection: Connection, before: Counter[tuple[str, str]]) -> None:
+    for (table, parent), rows in (_broken(connection) - before).items():
         raise ConfigError(
-            f"{len(broken)} rows of {table} would refer to rows of {parent} that are not there.",
+            f"{rows} rows of {table} would refer to rows of {parent} that are not there.",
             hint="Nothing was applied. Mend the data in the migration.",
         )
 

@@ -33,7 +33,8 @@ async def scratch(settings: DatabaseSettings) -> AsyncIterator[DatabaseSettings]
             yield _at(settings, str(Path(directory) / "scratch.db"))
         return
     name = f"sqlmodelkit_scratch_{token_hex(6)}"
-    await _run(settings, f"CREATE DATABASE {name}")
+    letters = "" if url.get_backend_name() == "postgresql" else " CHARACTER SET utf8mb4"
+    await _run(settings, f"CREATE DATABASE {name}{letters}")
     try:
         yield _at(settings, name)
     finally:

@@ -60,7 +60,7 @@ async def current(schema: Schema) -> State:
         Unavailable: It does not answer.
     """
     scripts = scripts_of(schema)
-    async with connected(schema.settings) as connection:
+    async with connected(schema.settings, reading=True) as connection:
         at = await heads_in(connection)
     with speaking():
         known = tuple(scripts.get_revision(each).revision for each in at)

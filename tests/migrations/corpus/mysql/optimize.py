@@ -1,0 +1,7 @@
+"""Dangerous: table-rebuild"""
+
+from alembic import op
+
+
+def upgrade() -> None:
+    op.execute("OPTIMIZE TABLE hero")

@@ -1,0 +1,7 @@
+"""Dangerous: data-at-once"""
+
+from alembic import op
+
+
+def upgrade() -> None:
+    op.execute("DELETE FROM ONLY hero")

@@ -1,0 +1,7 @@
+"""Dangerous: drop-column"""
+
+from alembic import op
+
+
+def upgrade() -> None:
+    op.execute("alter table hero drop column age")

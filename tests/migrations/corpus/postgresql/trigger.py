@@ -1,0 +1,7 @@
+"""Dangerous: disable-trigger"""
+
+from alembic import op
+
+
+def upgrade() -> None:
+    op.execute("ALTER TABLE hero DISABLE TRIGGER ALL")

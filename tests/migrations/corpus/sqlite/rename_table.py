@@ -1,0 +1,7 @@
+"""Dangerous: rename"""
+
+from alembic import op
+
+
+def upgrade() -> None:
+    op.rename_table("hero", "person")

@@ -183,3 +183,17 @@ async def test_what_cannot_be_explained_is_refused() -> None:
     with pytest.raises(ConfigError, match="has no database"):
         await explain_url(app, "/writers")
     await db.close()
+
+
+async def test_what_an_endpoint_raises_is_told() -> None:
+    """As the answer that it would be; a path may have any letters."""
+    db = await create_world(Database("sqlite://"))
+    app = application(db)
+
+    @app.get("/broken/{name}")
+    async def broken(name: str) -> None:
+        raise LookupError(name)
+
+    told = await explain_url(app, "/broken/two%20words")
+    assert (500, "LookupError: two words") == (told.status, told.refusal)
+    await db.close()

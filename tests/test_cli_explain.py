@@ -110,6 +110,21 @@ def test_a_filter_that_is_wrong_is_refused(
     assert (1, True) == (status, complained.startswith("Volume has no field 'titel' (titel)."))
 
 
+def test_the_project_s_database_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """That of its `.env`, also further down; programs get the advice."""
+    asyncio.run(_fill(f"sqlite:///{tmp_path / 'world.db'}"))
+    (tmp_path / "pyproject.toml").write_text("")
+    (tmp_path / ".env").write_text("DATABASE_URL=sqlite:///world.db\n")
+    (tmp_path / "deeper").mkdir()
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    monkeypatch.chdir(tmp_path / "deeper")
+    status, said, complaint = run(capsys, VOLUMES, "--database", "--json")
+    assert (0, "") == (status, complaint)
+    assert ([], True) == ((told := json.loads(said))["advice"], "w_volume" in told["text"])
+
+
 APP = """
 from tests.fastapi.conftest import application
 from sqlmodelkit import Database

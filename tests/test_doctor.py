@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel
-from sqlalchemy import text
+from sqlalchemy import MetaData, text
 from sqlmodel import Field, Relationship, SQLModel
 
 from sqlmodelkit import ConfigError, Database, DatabaseSettings, IntKey, ServiceBase
@@ -138,8 +138,8 @@ PG = "postgresql://u@localhost/x"
         ),
         (
             "back-populates",
+            replace(subject(), metadata=MetaData()),
             subject(),
-            replace(subject(), services=(PatientService,)),
             'back_populates="…"',
         ),
         ("responses", subject(), replace(subject(), services=(LoopService,)), ""),
@@ -309,6 +309,53 @@ async def test_sessions_keep_what_they_have_read(tmp_path: Path) -> None:
     found = await run("expire-on-commit", about)
     assert "bad.py:2 makes async_sessionmaker that expires on commit." == found.problems[0][0]
     assert "unknown" == (await run("expire-on-commit", subject())).status
+
+
+async def test_other_sessions_and_logins_are_no_faults(tmp_path: Path) -> None:
+    """A `Session` of another library, and the answer of a login, which is a token."""
+    (tmp_path / "http.py").write_text("import requests\ns = requests.Session(timeout=3)\n")
+    (tmp_path / "env").mkdir()
+    (tmp_path / "env" / "pyvenv.cfg").touch()
+    (tmp_path / "env" / "theirs.py").write_text("make = sessionmaker(engine)\n")
+    about = replace(subject(), root=tmp_path)
+    assert "passed" == (await run("expire-on-commit", about)).status
+
+    class Login(BaseModel):
+        access_token: str
+        token_type: str
+
+    app = FastAPI()
+
+    @app.post("/login")
+    async def login() -> Login:
+        raise NotImplementedError
+
+    assert "passed" == (await run("secrets", replace(subject(), app=app))).status
+
+
+def test_the_application_s_own_settings_are_examined(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have been given others than the environment has."""
+    (tmp_path / "own_settings_app.py").write_text(
+        "from fastapi import FastAPI\n"
+        "from sqlmodelkit import Database, DatabaseSettings\n"
+        "from sqlmodelkit.fastapi import install\n\n"
+        "app = FastAPI()\n"
+        'install(app, Database(settings=DatabaseSettings(url="sqlite:///own.db", echo=True)))\n'
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("DATABASE_URL", "sqlite:///other.db")
+    project = Project(
+        tmp_path,
+        "own_settings_app:app",
+        ("tests.test_doctor",),
+        "tests.test_doctor:ClinicTables",
+        tmp_path,
+        None,
+    )
+    settings = subject_of(project).settings
+    assert (True, str(tmp_path / "own.db")) == (settings.echo, settings.engine_url().database)
 
 
 async def test_a_server_that_does_not_answer_is_no_fault_of_the_application() -> None:

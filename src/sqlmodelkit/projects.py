@@ -155,7 +155,11 @@ def root_of(start: Path) -> Path | None:
 
 
 def _settings(root: Path) -> DatabaseSettings:
-    settings = DatabaseSettings(_env_file=root / ".env")
+    return settings_below(root, DatabaseSettings(_env_file=root / ".env"))
+
+
+def settings_below(root: Path, settings: DatabaseSettings) -> DatabaseSettings:
+    """Return settings in which an SQLite file with a relative path is one below a directory."""
     url = settings.engine_url()
     place = url.database
     if url.get_backend_name() != "sqlite" or not place or place.startswith((":", "/", "file:")):

@@ -138,13 +138,15 @@ async def server_limit(db: Database) -> int | None:
     dialect = db.engine.dialect.name
     if dialect == "sqlite":
         return None
-    asked = "SELECT @@max_connections"
+    # A user may have a limit of its own; 0 is none.
+    asked = "SELECT LEAST(@@max_connections, COALESCE(NULLIF(@@max_user_connections, 0), 1000000))"
     if dialect == "postgresql":
         # Some are kept for superusers; a role or a database may have a limit of its own.
         asked = (
             "SELECT least("
             "current_setting('max_connections')::int"
-            " - current_setting('superuser_reserved_connections')::int,"
+            " - current_setting('superuser_reserved_connections')::int"
+            " - coalesce(current_setting('reserved_connections', true)::int, 0),"
             " (SELECT nullif(rolconnlimit, -1) FROM pg_roles WHERE rolname = current_user),"
             " (SELECT nullif(datconnlimit, -1) FROM pg_database"
             " WHERE datname = current_database()))"

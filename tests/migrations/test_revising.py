@@ -186,3 +186,38 @@ async def test_nulls_are_filled_whatever_the_names(schema_of: SchemaOf) -> None:
     async with connected(before.settings) as connection:
         assert [(1, 7)] == [tuple(row) for row in await connection.execute(table.select())]
     assert await revision(after, "nothing") is None
+
+
+def boats(first: Enum, second: Enum) -> MetaData:
+    """Return a table with two columns of enums."""
+    metadata = new_metadata()
+    key = Column("id", Integer, primary_key=True)
+    Table("boat", metadata, key, Column("a", first), Column("b", second))
+    return metadata
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["everywhere", "in one column"])
+async def test_an_enum_has_another_name(
+    schema_of: SchemaOf, engine_name: str, *, kept: bool
+) -> None:
+    """In all columns, or in one of them while another keeps it; rows keep their values."""
+    old, new = Enum("x", "y", name="old_kind"), Enum("x", "y", "z", name="new_kind")
+    before, after = schema_of(boats(old, old)), schema_of(boats(old if kept else new, new))
+    await revision(before, "first")
+    await upgrade(before)
+    async with connected(before.settings) as connection:
+        await connection.execute(text("INSERT INTO boat (a, b) VALUES ('x', 'y')"))
+        await connection.commit()
+    written = await revision(after, "another name")
+    assert (written is None) == (engine_name == "sqlite")  # which does not know enums
+    if written is None:
+        return
+    await upgrade(after)
+    assert await revision(after, "nothing") is None
+    await downgrade(after, "-1")
+    await upgrade(after)
+    assert await revision(after, "nothing") is None
+    async with connected(before.settings) as connection:
+        assert [(1, "x", "y")] == [
+            tuple(row) for row in await connection.execute(text("SELECT id, a, b FROM boat"))
+        ]

@@ -66,11 +66,8 @@ async def _scanned(connection: AsyncConnection, sent: Sent) -> dict[str, int | N
     match connection.dialect.name:
         case "postgresql":
             plan = await _plan(connection, sent)
-            return {
-                node["Relation Name"]: await _rows_of(connection, node["Relation Name"])
-                for node in _nodes(plan)
-                if _reads_all(node)
-            }
+            read = [node["Relation Name"] for node in _nodes(plan) if _reads_all(node)]
+            return {name: await _rows_of(connection, name) for name in read}
         case "sqlite":
             lines = await explain(connection, sent)
             return {name: await _some_rows(connection, name) for name in _scans(sent, lines)}
@@ -116,8 +113,9 @@ def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from _nodes(inner)
 
 
-async def _rows_of(connection: AsyncConnection, table: str) -> int:
-    """Return how many rows a table has, as far as the server knows."""
+async def _rows_of(connection: AsyncConnection, table: str) -> int | None:
+    """Return how many rows a table has, as far as the server knows; None says many."""
+    name = table
     if connection.dialect.name == "postgresql":
         table = connection.dialect.identifier_preparer.quote(table)
         asked = "SELECT reltuples::bigint FROM pg_class WHERE oid = to_regclass(:name)"
@@ -126,14 +124,16 @@ async def _rows_of(connection: AsyncConnection, table: str) -> int:
             "SELECT table_rows FROM information_schema.tables"
             " WHERE table_schema = database() AND table_name = :name"
         )
-    return max(0, int((await connection.execute(text(asked), {"name": table})).scalar() or 0))
+    rows = int((await connection.execute(text(asked), {"name": table})).scalar() or 0)
+    # PostgreSQL does not know before the table was analysed.
+    return await _some_rows(connection, name) if rows < 0 else rows
 
 
 async def _some_rows(connection: AsyncConnection, table: str) -> int | None:
     """Count the rows of a small table; None says that there are many."""
     quoted = connection.dialect.identifier_preparer.quote(table)
     # The name is one of the models' own, quoted.
-    asked = f"SELECT count(*) FROM (SELECT 1 FROM {quoted} LIMIT {_SMALL})"  # noqa: S608
+    asked = f"SELECT count(*) FROM (SELECT 1 FROM {quoted} LIMIT {_SMALL}) AS few"  # noqa: S608
     rows = int((await connection.exec_driver_sql(asked)).scalar_one())
     return rows if rows < _SMALL else None
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, get_args
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
@@ -120,7 +120,7 @@ def _scope(app: FastAPI, url: str, method: str, headers: Mapping[str, str]) -> d
         "http_version": "1.1",
         "method": method,
         "scheme": parts.scheme or "http",
-        "path": parts.path,
+        "path": unquote(parts.path),
         "raw_path": parts.path.encode(),
         "root_path": "",
         "query_string": parts.query.encode(),
@@ -156,7 +156,10 @@ async def _send(app: FastAPI, scope: dict[str, Any]) -> tuple[int, bytes]:
         elif message["type"] == "http.response.body":
             body.extend(message.get("body", b"")[: max(0, _SHOWN - len(body))])
 
-    await app(scope, receive, send)
+    try:
+        await app(scope, receive, send)
+    except Exception as error:  # noqa: BLE001 - what the endpoint raises is what is to be told
+        return HTTPStatus.INTERNAL_SERVER_ERROR, f"{type(error).__name__}: {error}".encode()
     return status, bytes(body)
 
 

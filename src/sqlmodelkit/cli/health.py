@@ -17,6 +17,7 @@ from sqlmodelkit.sizing import advise, server_limit
 
 from .output import JsonFlag, show
 
+_USUAL = 100
 FailOn = Literal["error", "warning", "never"]
 
 
@@ -65,27 +66,29 @@ def pool_size(
     as_json: JsonFlag = False,
 ) -> None:
     """Reckon how many connections the pool of each worker should have."""
-    if server is None:
-        server = asyncio.run(_limit())
+    limit = asyncio.run(_limit()) if server is None else server
     advice = advise(
-        rps=rps, latency_ms=latency, workers=workers, server_limit=server, headroom=headroom
+        rps=rps,
+        latency_ms=latency,
+        workers=workers,
+        server_limit=_USUAL if limit is None else limit,
+        headroom=headroom,
     )
     lines = [
         f"DB_POOL_SIZE={advice.pool_size}",
         f"DB_MAX_OVERFLOW={advice.max_overflow}",
         "",
         *advice.reasons,
+        *([] if limit else [f"SQLite has no limit: {_USUAL} is the usual one of a server."]),
     ]
     show("\n".join(lines), data=asdict(advice), as_json=as_json)
     if not advice.fits:
         raise typer.Exit(1)
 
 
-async def _limit() -> int:
+async def _limit() -> int | None:
     db = Database(settings=settings_here())
     try:
-        found = await server_limit(db)
+        return await server_limit(db)
     finally:
         await db.close()
-    # SQLite has none; the usual one of a server is a better guess than none.
-    return 100 if found is None else found

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from sqlmodelkit import ConfigError, DatabaseSettings
+from sqlmodelkit import ConfigError, DatabaseSettings, SQLModelKitError
 from sqlmodelkit import migrations as kit
 from sqlmodelkit.migrations.linting import squawk
 from sqlmodelkit.projects import FILE, find_project
@@ -126,7 +126,11 @@ def revision(  # noqa: PLR0913 - the arguments of a command
 def _linted(schema: kit.Schema, name: str) -> tuple[list[kit.Finding], list[str]]:
     if schema.settings.engine_url().get_backend_name() == "postgresql" and squawk() is None:
         return [], ["Lint: install sqlmodelkit[lint] to have it looked at."]
-    findings = asyncio.run(kit.lint(schema, revisions=[name]))
+    try:
+        findings = asyncio.run(kit.lint(schema, revisions=[name]))
+    except SQLModelKitError as error:
+        # It is written all the same.
+        return [], [f"Lint: it could not be looked at. {error}"]
     if not findings:
         return [], ["Lint: nothing that holds up or breaks a live application."]
     return findings, ["Lint, for a live application:", *(f"  {e}" for e in lines_of(findings))]

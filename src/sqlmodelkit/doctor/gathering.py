@@ -10,7 +10,7 @@ from typing import Any
 from sqlmodelkit.database import Database
 from sqlmodelkit.errors import ConfigError
 from sqlmodelkit.migrations import Schema
-from sqlmodelkit.projects import Project
+from sqlmodelkit.projects import Project, settings_below
 from sqlmodelkit.service import ServiceBase
 
 from .findings import Subject
@@ -30,15 +30,17 @@ def subject_of(project: Project, *, workers: int | None = None) -> Subject:
     """
     metadata = project.load_models()
     app = None if project.entrypoint is None else project.load_app()
-    db = getattr(app.state, "sqlmodelkit", None) if app is not None else None
-    settings = project.settings()
+    found = getattr(app.state, "sqlmodelkit", None) if app is not None else None
+    db = found if isinstance(found, Database) else None
+    # What the application really uses, which need not be what the environment says.
+    settings = settings_below(project.root, db.settings) if db else project.settings()
     has_migrations = (project.migrations / "env.py").is_file()
     return Subject(
         settings=settings,
         metadata=metadata,
         services=tuple(services_of(metadata)),
         app=app,
-        db=db if isinstance(db, Database) else None,
+        db=db,
         schema=Schema.of(project, settings=settings) if has_migrations else None,
         root=project.root,
         workers=_workers(workers),

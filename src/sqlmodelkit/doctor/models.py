@@ -8,6 +8,7 @@ from sqlalchemy.orm import RelationshipProperty
 
 from sqlmodelkit.advising import indexed
 from sqlmodelkit.columns import columns_of, relations_of
+from sqlmodelkit.consoles import classes_of
 from sqlmodelkit.service import ServiceBase
 
 from .findings import Seen, Subject
@@ -97,6 +98,7 @@ def back_populates(subject: Subject) -> Seen:
 
 
 def _relations(subject: Subject) -> Iterator[tuple[str, RelationshipProperty[Any]]]:
-    for model in dict.fromkeys(service.model for service in subject.services):
+    known = [found for found in classes_of(subject.metadata) if hasattr(found, "__table__")]
+    for model in dict.fromkeys([*(service.model for service in subject.services), *known]):
         for name, relation in relations_of(model).items():
             yield f"{model.__name__}.{name}", relation

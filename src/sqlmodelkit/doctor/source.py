@@ -1,6 +1,7 @@
 """Checks that read the source."""
 
 import ast
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ _URL = re.compile(
     r"\b(?:postgres(?:ql)?|mysql|mariadb|redis|amqp)(?:\+\w+)?://[^\s:/@'\"]+:([^\s@'\"]+)@([\w.-]+)"
 )
 _SUFFIXES = {".py", ".toml", ".ini", ".cfg", ".yml", ".yaml", ".json", ".env"}
-_NOT_OURS = {".git", ".venv", "venv", "node_modules", "__pycache__", "tests", "test"}
+_NOT_OURS = {"node_modules", "__pycache__", "tests", "test"}
 _HERE = {
     "localhost",
     "127.0.0.1",
@@ -27,6 +28,7 @@ _PLACEHOLDERS = re.compile(
     r"^(?:\$|\{|<|%|\*|x+$|\.\.\.|…|password$|secret$|pass$|changeme$)", re.IGNORECASE
 )
 _MAKERS = {"AsyncSession", "Session", "async_sessionmaker", "sessionmaker"}
+_PRIVATE = {".env", ".env.local"}
 _MOST_BYTES = 1_000_000
 
 
@@ -36,9 +38,10 @@ def credentials(subject: Subject) -> Seen:
         return Seen(unknown="the source is not known")
     problems = []
     for path in _files(subject.root, _SUFFIXES):
-        if path.name == ".env":
+        if path.name in _PRIVATE:
             if not _ignored(subject.root, path):
-                problems.append((f"{path.name} is not in .gitignore.", "Add .env to .gitignore."))
+                fix = f"Add {path.name} to .gitignore."
+                problems.append((f"{path.name} is not in .gitignore.", fix))
             continue
         for number, line in enumerate(path.read_text(errors="replace").splitlines(), start=1):
             for password, host in _URL.findall(line):
@@ -67,6 +70,8 @@ def _sessions(path: Path) -> Iterator[tuple[int, str]]:
         tree = ast.parse(path.read_text(errors="replace"))
     except SyntaxError:
         return
+    # `Session` is a word of many libraries.
+    makers = _MAKERS if _imports_session(tree) else _MAKERS - {"Session"}
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
             continue
@@ -74,18 +79,34 @@ def _sessions(path: Path) -> Iterator[tuple[int, str]]:
         given = {word.arg: word.value for word in node.keywords}
         kept = given.get("expire_on_commit")
         is_off = isinstance(kept, ast.Constant) and kept.value is False
-        if name in _MAKERS and not is_off and (node.args or node.keywords) and None not in given:
+        if name in makers and not is_off and (node.args or node.keywords) and None not in given:
             yield node.lineno, name
 
 
+def _imports_session(tree: ast.Module) -> bool:
+    return any(
+        isinstance(node, ast.ImportFrom)
+        and (node.module or "").partition(".")[0] in ("sqlalchemy", "sqlmodel")
+        and any(alias.name == "Session" for alias in node.names)
+        for node in ast.walk(tree)
+    )
+
+
 def _files(root: Path, suffixes: set[str]) -> Iterator[Path]:
-    for path in sorted(root.rglob("*")):
-        parts = path.relative_to(root).parts
-        if _NOT_OURS & set(parts) or not path.is_file():
-            continue
-        fits = path.suffix in suffixes or (path.name == ".env" and ".env" in suffixes)
-        if fits and path.stat().st_size < _MOST_BYTES:
-            yield path
+    for place, directories, names in os.walk(root):
+        # Neither hidden ones, but for CI, nor environments: what is in them is not the project's.
+        directories[:] = sorted(
+            name
+            for name in directories
+            if name not in _NOT_OURS
+            and (not name.startswith(".") or name == ".github")
+            and not (Path(place) / name / "pyvenv.cfg").is_file()
+        )
+        for name in sorted(names):
+            path = Path(place) / name
+            fits = path.suffix in suffixes or (name.startswith(".env") and ".env" in suffixes)
+            if fits and path.is_file() and path.stat().st_size < _MOST_BYTES:
+                yield path
 
 
 def _ignored(root: Path, path: Path) -> bool:

@@ -7,7 +7,7 @@ from .conversions import ChangeType, RenameColumn
 from .drift import Drift, check
 from .entry import run_environment
 from .linting import Finding, lint
-from .operations import ChangeEnum, CreateEnum, DropEnum, FillNulls
+from .operations import ChangeEnum, CreateEnum, DropEnum, FillNulls, RenameEnum
 from .place import Schema, init
 from .reviewing import Note
 from .revising import Written, revision
@@ -26,6 +26,7 @@ __all__ = [
     "Note",
     "Progress",
     "RenameColumn",
+    "RenameEnum",
     "Revision",
     "Schema",
     "State",

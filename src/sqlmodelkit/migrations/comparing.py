@@ -6,7 +6,7 @@ Start at `compare_type` and `include_object`.
 import re
 from typing import Any
 
-from sqlalchemy import Column, Enum, Index, String
+from sqlalchemy import Column, Enum, Index, MetaData, String
 from sqlalchemy.schema import DefaultClause
 
 from sqlmodelkit.models import utcnow
@@ -41,7 +41,10 @@ def compare_type(
     """
     if isinstance(wanted_type, Enum):
         if isinstance(found_type, Enum):
-            return False
+            # The type of another column, which keeps it: this one needs its own.
+            return migrations.dialect.name == "postgresql" and _is_of_others(
+                found_type, wanted_type, migrations.opts["target_metadata"]
+            )
         return (
             None
             if not isinstance(found_type, String)
@@ -50,6 +53,13 @@ def compare_type(
     if isinstance(found_type, Enum) and isinstance(wanted_type, String):
         return True
     return None
+
+
+def _is_of_others(found: Enum, wanted: Enum, metadata: MetaData) -> bool:
+    if found.name == wanted.name:
+        return False
+    types: list[Any] = [c.type for table in metadata.tables.values() for c in table.columns]
+    return any(isinstance(each, Enum) and each.name == found.name for each in types)
 
 
 def compare_default(

@@ -189,7 +189,8 @@ def _change_on_postgresql(operations: Operations, op: ChangeType, default: Any) 
     moved = default is not None and not str(default).startswith("nextval(")
     if moved:
         operations.execute(f"{start} DROP DEFAULT")
-    operations.execute(f"{start} TYPE {kind} USING {quote(op.column_name)}::{kind}")
+    between = "::text" if isinstance(op.existing_type, Enum) else ""
+    operations.execute(f"{start} TYPE {kind} USING {quote(op.column_name)}{between}::{kind}")
     if moved:
         operations.execute(f"{start} SET DEFAULT ({default})::{kind}")
 
@@ -198,7 +199,12 @@ def _refuse_loss(operations: Operations, op: ChangeType) -> None:
     if isinstance(op.type_, JSON) or isinstance(op.existing_type, JSON):
         return
     value: Any = column(op.column_name, op.existing_type)
-    kept = cast(cast(value, op.type_), op.existing_type)
+    if isinstance(op.existing_type, Enum) and isinstance(op.type_, Enum):
+        # The names of its values are compared; PostgreSQL knows no way from one to another.
+        value = cast(value, String)
+        kept = cast(cast(value, op.type_), String)
+    else:
+        kept = cast(cast(value, op.type_), op.existing_type)
     if operations.migration_context.dialect.name == "mysql" and isinstance(op.type_, Enum):
         kept = value
     lost: Any = kept != value

@@ -3,14 +3,14 @@
 Start at `with_enums`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from alembic.operations import MigrateOperation, ops
 from sqlalchemy import Column, Enum, MetaData, inspect
 
 from .conversions import ChangeType
-from .operations import ChangeEnum, CreateEnum, DropEnum
+from .operations import ChangeEnum, CreateEnum, DropEnum, RenameEnum
 
 Steps = list[MigrateOperation]
 Places = dict[str, dict[str, list[str]]]
@@ -24,21 +24,44 @@ def with_enums(steps: Iterable[MigrateOperation], metadata: MetaData, connection
     found = _found(connection)
     new = set(_new_columns(steps))
     types = _types(connection)
+    added: Steps = []
     first: Steps = []
     last: Steps = []
+    renamed = dict(_renamed(wanted, found, types))
+    for new_name, old_name in renamed.items():
+        types[new_name], found[new_name] = types.pop(old_name), found.pop(old_name)
+        first.append(RenameEnum(old_name, new_name))
     for name, places in wanted.items():
         values = next(iter(places.values()))
         if set(places) <= new:
             if name not in types:
                 first.append(CreateEnum(name, values))
         elif changed := _change(name, places, found, types):
-            (first if changed.only_adds() else last).append(changed)
+            if changed.only_adds():
+                # New values are committed at once, with whatever stands before them.
+                changed.name = renamed.get(name, name)
+                added.append(changed)
+            else:
+                last.append(changed)
     kept = {name for name in wanted if name in types}
     used = {name for name, places in found.items() if name}
     last += [DropEnum(name, types[name]) for name in sorted(used - kept) if name in types]
-    # New values are committed at once, with whatever stands before them.
-    first.sort(key=lambda step: not isinstance(step, ChangeEnum))
-    return first + steps + last
+    return added + first + steps + last
+
+
+def _renamed(
+    wanted: Places, found: Places, types: dict[str, list[str]]
+) -> Iterator[tuple[str, str]]:
+    """Yield the types that have another name now, and the one that they had."""
+    taken: set[str] = set()
+    for name, places in wanted.items():
+        if name in types:
+            continue
+        for old in sorted(set(types) - set(wanted) - taken):
+            if set(places) & set(found.get(old, {})):
+                taken.add(old)
+                yield name, old
+                break
 
 
 def _wanted(metadata: MetaData) -> Places:

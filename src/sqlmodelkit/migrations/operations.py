@@ -49,6 +49,23 @@ class DropEnum(MigrateOperation):
         return ("remove_enum", self.name, self.values)
 
 
+class RenameEnum(MigrateOperation):
+    """Gives a type of PostgreSQL another name; nothing on other engines."""
+
+    def __init__(self, old: str, new: str) -> None:
+        """Say which type, and its new name."""
+        self.old = old
+        self.new = new
+
+    def reverse(self) -> "RenameEnum":
+        """Return what undoes it."""
+        return RenameEnum(self.new, self.old)
+
+    def to_diff_tuple(self) -> tuple[Any, ...]:
+        """Return it as Alembic's own steps are told."""
+        return ("rename_enum", self.old, self.new)
+
+
 class ChangeEnum(MigrateOperation):
     """Changes which values columns may hold; refused while a row has one that goes away."""
 
@@ -96,6 +113,18 @@ def _render_create(autogen: Any, op: CreateEnum) -> str:
 @renderers.dispatch_for(DropEnum)
 def _render_drop(autogen: Any, op: DropEnum) -> str:
     return invoked(autogen, "DropEnum", f"{op.name!r}, {op.values!r}")
+
+
+@renderers.dispatch_for(RenameEnum)
+def _render_rename(autogen: Any, op: RenameEnum) -> str:
+    return invoked(autogen, "RenameEnum", f"{op.old!r}, {op.new!r}")
+
+
+@Operations.implementation_for(RenameEnum)
+def _rename(operations: Operations, op: RenameEnum) -> None:
+    if operations.migration_context.dialect.name == "postgresql":
+        old, new = (_quoted(operations, name) for name in (op.old, op.new))
+        operations.execute(f"ALTER TYPE {old} RENAME TO {new}")
 
 
 @renderers.dispatch_for(ChangeEnum)

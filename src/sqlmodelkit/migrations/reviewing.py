@@ -10,7 +10,7 @@ from typing import Any
 from alembic.operations import MigrateOperation, ops
 
 from .conversions import ChangeType, RenameColumn, RenameTableOp, keeps
-from .operations import ChangeEnum, CreateEnum, DropEnum
+from .operations import ChangeEnum, CreateEnum, DropEnum, FillNulls, RenameEnum
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +89,10 @@ def _rest(step: Any) -> list[Note]:
                 if values
             )
             return [Note("enum", f"{step.name}: {told or 'another order'}")]
+        case FillNulls():
+            return [Note("null", f"{step.table_name}.{step.column_name} is {step.value} then")]
+        case RenameEnum():
+            return [Note("enum", f"renamed: {step.old} to {step.new}")]
         case DropEnum():
             return [Note("enum", f"dropped: {step.name}")]
         case CreateEnum():

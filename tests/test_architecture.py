@@ -25,7 +25,7 @@ RINGS = (
     ("batches", "reads"),
     ("aggregates", "answers", "changes", "walks"),
     ("service",),
-    ("fastapi", "projects"),
+    ("fastapi", "projects", "schemas"),
     (
         "advising",
         "backups",

@@ -1,6 +1,6 @@
 """`sqlmodelkit add …`: parts of an application, written into a project.
 
-Start at `resource`.
+Start at `resource` and `schemas`.
 """
 
 import subprocess
@@ -12,6 +12,7 @@ import typer
 from sqlmodelkit import ConfigError
 from sqlmodelkit.projects import Project, find_project
 from sqlmodelkit.scaffold.resources import add_resource
+from sqlmodelkit.scaffold.schemas import add_schemas
 
 from .output import JsonFlag, examples, show
 
@@ -72,6 +73,34 @@ def resource(
     if migration:
         written.append(migration)
     show("\n".join(written), data={"files": written}, as_json=as_json)
+
+
+@app.command(
+    epilog=examples(
+        "sqlmodelkit add schemas app.models:Hero",
+        "sqlmodelkit add schemas app.models.heroes:Hero --dry-run",
+    )
+)
+def schemas(
+    address: Annotated[str, typer.Argument(help="The table, as app.models:Hero.")],
+    *,
+    dry_run: DryRun = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Add what clients send and see of a table that is there: Create, Update, Brief, Public."""
+    found = add_schemas(find_project(), address)
+    if dry_run:
+        show(found.changes.diff(), data={"diff": found.changes.diff()}, as_json=as_json)
+        return
+    found.changes.write()
+    lines = [f"{found.file}: {', '.join(found.added) or 'nothing is missing'}"]
+    if found.kept:
+        is_there = "is there already and stays as it is"
+        are_there = "are there already and stay as they are"
+        lines.append(f"{', '.join(found.kept)} {is_there if len(found.kept) == 1 else are_there}.")
+    lines += found.notes
+    data = {key: getattr(found, key) for key in ("file", "added", "kept", "notes")}
+    show("\n".join(lines), data=data, as_json=as_json)
 
 
 def _migration(project: Project, message: str) -> str | None:

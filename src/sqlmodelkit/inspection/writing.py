@@ -8,13 +8,23 @@ from dataclasses import dataclass
 
 from sqlalchemy import Table
 
+from sqlmodelkit.schemas import (
+    SchemaField,
+    call,
+    class_text,
+    create_lines,
+    field_line,
+    public_lines,
+    update_lines,
+)
+
 from .arguments import TableArguments, arguments_of
 from .fields import ColumnField, Imports, annotation_of, field_of
 from .names import attribute, class_name
 from .reading import Reading
 from .relations import Naming, Relation, is_link, relations_of
 from .tables import write_enums, write_plain_table
-from .texts import call, indented, mapping, tidy, tuple_of, write_imports
+from .texts import mapping, tidy, tuple_of, write_imports
 
 _ORDER = (
     *("default", "max_length", "max_digits", "decimal_places", "primary_key", "foreign_key"),
@@ -109,22 +119,29 @@ def _classes(model: _Model, known: set[str], imports: Imports, *, schemas: bool)
         return
     shared = [f for f in model.fields if not (f.is_key or f.generated or f.secret)]
     own = [field for field in model.fields if field not in shared]
-    keys = [field for field in model.fields if field.is_key]
     base = f"{model.name}Base"
-    yield _class(f"class {base}(SQLModel):", map(_stored, shared))
+    schema = {field.name: _schema_field(field) for field in model.fields}
+    yield class_text(f"{base}(SQLModel)", map(_stored, shared))
     yield _table_class(model, base, own, known, imports)
-    given = [_input(f) for f in own if not f.generated]
-    yield _class(f"class {model.name}Create({base}):", given)
-    changed = [_update(f) for f in model.fields if not (f.is_key or f.generated)]
-    yield _class(f"class {model.name}Update(SQLModel):", changed)
-    shown = [f"{f.name}: {f.annotation}" for f in keys]
-    shown += [_shown(f) for f in own if f.generated and not f.is_key]
-    yield _class(f"class {model.name}Public({base}):", shown)
+    given = [schema[field.name] for field in own]
+    yield class_text(f"{model.name}Create({base})", create_lines(given))
+    yield class_text(f"{model.name}Update(SQLModel)", update_lines(schema.values()))
+    yield class_text(f"{model.name}Public({base})", public_lines(given))
 
 
-def _class(head: str, lines: Iterable[str]) -> str:
-    body = list(lines) or ["pass"]
-    return "\n".join([head, *(indented(line) for line in body)])
+def _schema_field(field: ColumnField) -> SchemaField:
+    optional = (field.optional and not field.is_key) or field.defaulted
+    return SchemaField(
+        name=field.name,
+        annotation=field.annotation,
+        nullable=bool(field.column.nullable) and not field.is_key,
+        default={"default": "None"} if optional else {},
+        rules=field.rules,
+        key=field.is_key,
+        written=not field.generated,
+        shown=field.is_key or not field.secret,
+        refers=bool(field.column.foreign_keys),
+    )
 
 
 def _table_class(
@@ -152,7 +169,7 @@ def _table_class(
     lines += [_relation(relation, known, imports) for relation in model.relations]
     while lines and not lines[-1]:
         lines.pop()
-    return _class(f"class {model.name}({base}, table=True):", lines)
+    return class_text(f"{model.name}({base}, table=True)", lines)
 
 
 def _stored(field: ColumnField) -> str:
@@ -160,36 +177,9 @@ def _stored(field: ColumnField) -> str:
     if field.optional or field.defaulted:
         arguments["default"] = "None"
     ordered = {name: arguments[name] for name in sorted(arguments, key=_ORDER.index)}
-    return _field(field, ordered, optional=field.optional)
-
-
-def _input(field: ColumnField) -> str:
-    arguments = dict(field.rules)
-    if field.optional or field.defaulted:
-        arguments = {"default": "None", **arguments}
-    return _field(field, arguments, optional=field.optional)
-
-
-def _update(field: ColumnField) -> str:
-    return _field(field, {"default": "None", **field.rules}, optional=bool(field.column.nullable))
-
-
-def _shown(field: ColumnField) -> str:
-    return f"{field.name}: {_annotation(field, optional=bool(field.column.nullable))}"
-
-
-def _field(field: ColumnField, arguments: Mapping[str, str], *, optional: bool) -> str:
-    head = f"{field.name}: {_annotation(field, optional=optional)}"
-    if not arguments:
-        return head
-    if list(arguments.items()) == [("default", "None")]:
-        return f"{head} = None" if optional else f"{head} = Field(default=None)"
-    return call("Field", arguments, f"{head} = ")
-
-
-def _annotation(field: ColumnField, *, optional: bool) -> str:
-    optional = optional and field.annotation != "Any"
-    return f"{field.annotation} | None" if optional else field.annotation
+    optional = field.optional and field.annotation != "Any"
+    whole = f"{field.annotation} | None" if optional else field.annotation
+    return field_line(field.name, whole, ordered)
 
 
 def _relation(relation: Relation, known: set[str], imports: Imports) -> str:

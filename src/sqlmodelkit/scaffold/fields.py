@@ -67,6 +67,11 @@ class Asked:
     unique: bool = False
     index: bool = False
 
+    def rules(self, *, stored: bool = False) -> dict[str, str]:
+        """Return the arguments of the column's kind: those that clients keep to, or the table's."""
+        pairs = (text.partition("=") for text in (self.kind.arguments if self.kind else ()))
+        return {name: value for name, _, value in pairs if name.startswith("sa_") is stored}
+
 
 def parse(texts: Iterable[str]) -> list[Asked]:
     """Read the fields of a resource.

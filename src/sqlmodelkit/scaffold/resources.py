@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlmodelkit.errors import ConfigError
 from sqlmodelkit.projects import Project
+from sqlmodelkit.schemas import field_line
 
 from . import sources
 from .changes import Changes
@@ -90,7 +91,7 @@ class _Resource:
     def _relate(self, changes: Changes, each: Asked) -> None:
         """Let the other table know of this one."""
         other, names = self.relatives[each.name], self.names
-        arguments = [f'back_populates="{each.name}"']
+        arguments = {"back_populates": f'"{each.name}"'}
         wanted = [("sqlmodel", "Relationship")]
         if each.many:
             link = f"{self.name}{other.name}"
@@ -100,12 +101,10 @@ class _Resource:
                 f"{names.package}/models/__init__.py",
                 lambda text: sources.with_import(text, module, f"{link} as {link}"),
             )
-            arguments += [f"link_model={link}"]
+            arguments["link_model"] = link
             wanted.append((module, link))
-        arguments.append('passive_deletes="all"')
-        line = sources.field_line(
-            names.many, f'list["{self.name}"]', arguments, call="Relationship"
-        )
+        arguments["passive_deletes"] = '"all"'
+        line = field_line(names.many, f'list["{self.name}"]', arguments, function="Relationship")
 
         def change(text: str) -> str:
             text = sources.with_member(text, other.name, names.many, line)

@@ -8,22 +8,7 @@ import sys
 from collections.abc import Iterable
 
 from sqlmodelkit.errors import ConfigError
-
-WIDTH = 100
-
-
-def field_line(name: str, annotation: str, arguments: Iterable[str], *, call: str = "Field") -> str:
-    """Return a field of a model, in one line where it fits."""
-    given = ", ".join(arguments)
-    if not given:
-        return f"    {name}: {annotation}"
-    line = f"    {name}: {annotation} = {call}({given})"
-    if len(line) <= WIDTH:
-        return line
-    if len(given) + 8 <= WIDTH:
-        return f"    {name}: {annotation} = {call}(\n        {given}\n    )"
-    rows = "".join(f"        {argument},\n" for argument in arguments)
-    return f"    {name}: {annotation} = {call}(\n{rows}    )"
+from sqlmodelkit.schemas import WIDTH, indented
 
 
 def imports(names: Iterable[tuple[str, str]], *, own: str) -> str:
@@ -64,25 +49,42 @@ def with_import(source: str, module: str, name: str) -> str:
 
     Args:
         source: The text of a module.
-        module: Where the name comes from.
-        name: The name; `router as heroes` gives it another.
+        module: Where the name comes from, `.teams` if the module says it so.
+        name: The name; `router as heroes` gives it another. Left empty, or as ` as dt`, the module
+            is imported itself.
     """
     tree = ast.parse(source)
+    if not name or name.startswith(" as "):
+        return _with_module(source, tree, module, name)
     found = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
     for node in found:
         names = {_spelled(alias) for alias in node.names}
-        if node.module == module and " as " not in name and name in names:
+        if _origin(node) == module and " as " not in name and name in names:
             return source
-        if node.module == module and not any(" as " in each for each in (*names, name)):
+        if _origin(node) == module and not any(" as " in each for each in (*names, name)):
             return _replaced(source, node, _statement(module, names | {name}))
     line = _statement(module, {name})
     own = module.partition(".")[0]
-    ours = [node for node in found if _group(node.module or "", own) == _group(module, own)]
-    after = [node for node in ours if (node.module or "") <= module]
+    ours = [node for node in found if _group(_origin(node), own) == _group(module, own)]
+    after = [node for node in ours if _origin(node) <= module]
     if after:
         return _inserted(source, _end(after[-1]), line)
     if ours:
         return _inserted(source, ours[0].lineno - 1, line)
+    return _first_of_its_group(source, tree, line, own)
+
+
+def _with_module(source: str, tree: ast.Module, module: str, called: str) -> str:
+    line = f"import {module}{called}"
+    every = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    if line in map(ast.unparse, every):
+        return source
+    own = module.partition(".")[0]
+    group = _group(module, own)
+    for node in every:
+        named = _origin(node) if isinstance(node, ast.ImportFrom) else node.names[0].name
+        if _group(named, own) == group and not (isinstance(node, ast.Import) and named < module):
+            return _inserted(source, node.lineno - 1, line)
     return _first_of_its_group(source, tree, line, own)
 
 
@@ -117,6 +119,12 @@ def with_typing_import(source: str, module: str, name: str) -> str:
 def with_member(source: str, owner: str, name: str, line: str) -> str:
     """Return source whose class has one more member, after the others.
 
+    Args:
+        source: The text of a module.
+        owner: The class.
+        name: The member.
+        line: Its text, as it stands without indentation.
+
     Raises:
         ConfigError: There is no such class, or it has a member of this name.
     """
@@ -127,7 +135,7 @@ def with_member(source: str, owner: str, name: str, line: str) -> str:
         raise ConfigError(
             f"{owner} has a field {name} already.", hint="Choose another name with --plural."
         )
-    last = node.body[-1]
+    last, line = node.body[-1], indented(line)
     if isinstance(last, ast.Pass):
         return _replaced(source, last, line)
     blank = isinstance(last, ast.Expr | ast.FunctionDef | ast.AsyncFunctionDef)
@@ -184,6 +192,10 @@ def class_in(source: str, name: str) -> ast.ClassDef:
         if isinstance(node, ast.ClassDef) and node.name == name:
             return node
     raise ConfigError(f"The class {name} was not found in its module.", hint="Write it by hand.")
+
+
+def _origin(node: ast.ImportFrom) -> str:
+    return "." * node.level + (node.module or "")
 
 
 def _spelled(alias: ast.alias) -> str:

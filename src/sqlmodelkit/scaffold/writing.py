@@ -6,9 +6,26 @@ Start at `model_text`.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from sqlmodelkit.schemas import (
+    SchemaField,
+    brief_lines,
+    class_text,
+    field_line,
+    public_lines,
+    related_line,
+    update_lines,
+)
+
 from .fields import Asked
 from .relatives import Relative, snake
-from .sources import field_line, imports
+from .sources import imports
+
+_MIXED = (
+    SchemaField(name="id", annotation="UUID", key=True, written=False),
+    SchemaField(name="created_at", annotation="datetime", written=False),
+    SchemaField(name="updated_at", annotation="datetime", written=False),
+)
+"""What the mixins of every table give it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +55,11 @@ class Names:
             "article": "an" if one[0] in "aeiou" else "a",
         }
 
+    def in_another(self) -> str:
+        """Return what the brief form of a row is."""
+        spoken = self.values()
+        return f"{spoken['article'].capitalize()} {spoken['spoken']} inside another answer."
+
 
 def model_text(names: Names, fields: Sequence[Asked], relatives: Mapping[str, Relative]) -> str:
     """Return the module of a table and its five schemas."""
@@ -61,20 +83,22 @@ def model_text(names: Names, fields: Sequence[Asked], relatives: Mapping[str, Re
             link = f"{names.name}{other.name}"
             wanted.add((f"{names.package}.models.{snake(link)}s", link))
     spoken = names.values()
+    columns = [_MIXED[0], *_columns(fields, relatives)]
     classes = [
-        _class(f"{names.name}Base(SQLModel)", _stored(fields, relatives)),
-        _class(
+        class_text(f"{names.name}Base(SQLModel)", _stored(fields, relatives)),
+        class_text(
             f"{names.name}({names.name}Base, UUIDKey, Timestamps, table=True)",
             _relations(names, fields, relatives),
         ),
-        _class(f"{names.name}Create({names.name}Base)", []),
-        _class(f"{names.name}Update(SQLModel)", _changeable(fields, relatives)),
-        _class(
-            f"{names.name}Brief(SQLModel)",
-            _brief(fields),
-            docstring=f"{spoken['article'].capitalize()} {spoken['spoken']} inside another answer.",
+        class_text(f"{names.name}Create({names.name}Base)", []),
+        class_text(f"{names.name}Update(SQLModel)", update_lines(columns)),
+        class_text(
+            f"{names.name}Brief(SQLModel)", brief_lines(columns), docstring=names.in_another()
         ),
-        _class(f"{names.name}Public({names.name}Base)", _shown(fields, relatives)),
+        class_text(
+            f"{names.name}Public({names.name}Base)",
+            [*public_lines(_MIXED), *_shown(fields, relatives)],
+        ),
     ]
     head = f'"""{spoken["spoken_many"].capitalize()}: what is stored, what clients send, what they see."""'
     return "\n\n\n".join([f"{head}\n\n{imports(wanted, own=names.package)}", *classes]) + "\n"
@@ -87,51 +111,53 @@ def link_text(names: Names, other: Relative) -> str:
     wanted = {("uuid", "UUID"), ("sqlmodel", "Field"), ("sqlmodel", "SQLModel")}
     table = names.name.lower()
     rows = [
-        field_line(f"{one}_id", "UUID", _reference(table, "CASCADE", ["primary_key=True"])),
+        field_line(f"{one}_id", "UUID", {**_reference(table, "CASCADE"), "primary_key": "True"}),
         field_line(
             f"{another}_id",
             other.key,
-            _reference(other.table, "CASCADE", ["primary_key=True", "index=True"]),
+            {**_reference(other.table, "CASCADE"), "primary_key": "True", "index": "True"},
         ),
     ]
-    body = _class(
+    body = class_text(
         f"{names.name}{other.name}(SQLModel, table=True)", rows, docstring=f"Which {spoken}."
     )
     return f'"""Which {spoken}."""\n\n{imports(wanted, own=names.package)}\n\n\n{body}\n'
 
 
-def _class(head: str, rows: Sequence[str], *, docstring: str | None = None) -> str:
-    lines = [f'    """{docstring}"""', ""] if docstring else []
-    return "\n".join([f"class {head}:", *lines, *(rows or ["    pass"])])
+def _reference(table: str, ondelete: str) -> dict[str, str]:
+    return {"foreign_key": f'"{table}.id"', "ondelete": f'"{ondelete}"'}
 
 
-def _reference(table: str, ondelete: str, more: Sequence[str]) -> list[str]:
-    return [f'foreign_key="{table}.id"', f'ondelete="{ondelete}"', *more]
+def _columns(fields: Sequence[Asked], relatives: Mapping[str, Relative]) -> list[SchemaField]:
+    """Return the columns that are asked for: those of a kind, and foreign keys."""
+    return [
+        SchemaField(
+            name=each.name if each.kind else f"{each.name}_id",
+            annotation=each.kind.annotation if each.kind else relatives[each.name].key,
+            nullable=each.optional,
+            default={"default": "None"} if each.optional else {},
+            rules=each.rules(),
+            refers=each.kind is None,
+        )
+        for each in fields
+        if not each.many
+    ]
 
 
 def _stored(fields: Sequence[Asked], relatives: Mapping[str, Relative]) -> list[str]:
     rows = []
-    for each in fields:
-        default = ["default=None"] if each.optional else []
+    for each, column in zip(
+        (each for each in fields if not each.many), _columns(fields, relatives), strict=True
+    ):
         if each.kind:
-            storage = [word for word in ("unique", "index") if getattr(each, word)]
-            limits = [text for text in each.kind.arguments if not text.startswith("sa_")]
-            own = [text for text in each.kind.arguments if text.startswith("sa_")]
-            arguments = [*default, *limits, *(f"{word}=True" for word in storage), *own]
-            rows.append(_column(each.name, each.kind.annotation, arguments, each.optional))
-        elif not each.many:
-            other = relatives[each.name]
+            more = {word: "True" for word in ("unique", "index") if getattr(each, word)}
+            more |= each.rules(stored=True)
+        else:
             ondelete = "SET NULL" if each.optional else "RESTRICT"
-            arguments = [*default, *_reference(other.table, ondelete, ["index=True"])]
-            rows.append(_column(f"{each.name}_id", other.key, arguments, each.optional))
+            more = {**_reference(relatives[each.name].table, ondelete), "index": "True"}
+        arguments = {**column.default, **column.rules, **more}
+        rows.append(field_line(column.name, column.whole, arguments))
     return rows
-
-
-def _column(name: str, annotation: str, arguments: list[str], optional: bool) -> str:
-    kind = f"{annotation} | None" if optional else annotation
-    if arguments == ["default=None"] and optional:
-        return f"    {name}: {kind} = None"
-    return field_line(name, kind, arguments)
 
 
 def _relations(
@@ -142,39 +168,21 @@ def _relations(
         if each.kind:
             continue
         other = relatives[each.name]
-        arguments = [f'back_populates="{names.many}"']
+        arguments = {"back_populates": f'"{names.many}"'}
         annotation = f"{other.name} | None" if each.optional else other.name
         if each.many:
             annotation = f"list[{other.name}]"
-            arguments += [f"link_model={names.name}{other.name}", 'passive_deletes="all"']
-        rows.append(field_line(each.name, annotation, arguments, call="Relationship"))
+            arguments |= {
+                "link_model": f"{names.name}{other.name}",
+                "passive_deletes": '"all"',
+            }
+        rows.append(field_line(each.name, annotation, arguments, function="Relationship"))
     return rows
-
-
-def _changeable(fields: Sequence[Asked], relatives: Mapping[str, Relative]) -> list[str]:
-    rows = []
-    for each in fields:
-        if each.kind:
-            limits = [text for text in each.kind.arguments if not text.startswith("sa_")]
-            arguments = ["default=None", *limits]
-            rows.append(_column(each.name, each.kind.annotation, arguments, each.optional))
-        elif not each.many:
-            key = relatives[each.name].key
-            rows.append(_column(f"{each.name}_id", key, ["default=None"], each.optional))
-    return rows
-
-
-def _brief(fields: Sequence[Asked]) -> list[str]:
-    first = next(each for each in fields if each.kind and not each.optional)
-    return ["    id: UUID", f"    {first.name}: {first.kind.annotation if first.kind else ''}"]
 
 
 def _shown(fields: Sequence[Asked], relatives: Mapping[str, Relative]) -> list[str]:
-    rows = ["    id: UUID", "    created_at: datetime", "    updated_at: datetime"]
-    for each in fields:
-        brief = relatives[each.name].brief if each.kind is None else None
-        if brief:
-            many, optional = each.many, each.optional
-            kind = f"list[{brief}]" if many else f"{brief} | None" if optional else brief
-            rows.append(f"    {each.name}: {kind}")
-    return rows
+    return [
+        related_line(each.name, brief, many=each.many, optional=each.optional)
+        for each in fields
+        if each.kind is None and (brief := relatives[each.name].brief)
+    ]

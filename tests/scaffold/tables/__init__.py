@@ -1,0 +1,1 @@
+"""Tables without schemas, which tests copy into a project and have the schemas added."""

@@ -26,7 +26,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command(
-    epilog=examples("sqlmodelkit new hero-api", "sqlmodelkit new hero-api --database postgresql")
+    epilog=examples(
+        "sqlmodelkit new hero-api",
+        "sqlmodelkit new hero-api --database postgresql",
+        "sqlmodelkit new --update --dry-run",
+    )
 )(new.new)
 app.add_typer(add.app, name="add")
 app.add_typer(db.app, name="db")

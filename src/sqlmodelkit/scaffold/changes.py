@@ -13,6 +13,19 @@ from pathlib import Path
 from sqlmodelkit.errors import ConfigError
 
 
+def patch(name: str, old: str | None, new: str | None) -> str:
+    """Return the change of a file as `git apply` takes it; None is for a file that is not there."""
+    lines = difflib.unified_diff(
+        (old or "").splitlines(keepends=True),
+        (new or "").splitlines(keepends=True),
+        "/dev/null" if old is None else f"a/{name}",
+        "/dev/null" if new is None else f"b/{name}",
+    )
+    return "".join(
+        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines
+    )
+
+
 class Changes:
     """New files and edits of files, none of which is written before `write`."""
 
@@ -51,16 +64,9 @@ class Changes:
 
     def diff(self) -> str:
         """Return what would change, as a patch."""
-        parts: list[str] = []
-        for name, text in self._texts.items():
-            old = self._old(name)
-            parts += difflib.unified_diff(
-                old.splitlines(keepends=True),
-                text.splitlines(keepends=True),
-                f"a/{name}" if old else "/dev/null",
-                f"b/{name}",
-            )
-        return "".join(parts)
+        return "".join(
+            patch(name, self._old(name) or None, text) for name, text in self._texts.items()
+        )
 
     def write(self) -> list[Path]:
         """Write everything, and return the files."""

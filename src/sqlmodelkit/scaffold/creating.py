@@ -5,7 +5,8 @@ Start at `create_project`.
 
 import re
 import secrets
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal, get_args
@@ -13,7 +14,8 @@ from typing import Literal, get_args
 from sqlmodelkit.errors import ConfigError
 from sqlmodelkit.migrations.place import ENVIRONMENT, FILE_TEMPLATE, SCRIPT
 
-from .rendering import render_tree
+from .records import RECORD, Record
+from .rendering import TEMPLATES, render_tree
 
 DatabaseName = Literal["sqlite", "postgresql", "mariadb"]
 Size = Literal["minimal"]
@@ -36,8 +38,32 @@ class Choices:
     database: DatabaseName = "sqlite"
     size: Size = "minimal"
 
-    def files(self) -> dict[str, str]:
+    @classmethod
+    def of(cls, choices: Mapping[str, str]) -> "Choices":
+        """Return what was chosen when a project was made.
+
+        Raises:
+            ConfigError: The installed version does not know it.
+        """
+        known = {"database": DATABASES, "size": SIZES}
+        unknown = {
+            name: text
+            for name, text in choices.items()
+            if name != "name" and text not in known.get(name, ())
+        }
+        if unknown or "name" not in choices:
+            raise ConfigError(
+                f"The project was made with {unknown or dict(choices)}, which sqlmodelkit "
+                f"{version('sqlmodelkit')} does not know.",
+                hint="Install the version that made it, or a newer one.",
+            )
+        return cls(**choices)  # type: ignore[arg-type] # as checked
+
+    def files(self, templates: Path = TEMPLATES) -> dict[str, str]:
         """Return every file of the project, by its name below the root.
+
+        Args:
+            templates: Where the templates are.
 
         Raises:
             ConfigError: The project cannot have this name.
@@ -54,26 +80,30 @@ class Choices:
             "version": version("sqlmodelkit"),
             "file_template": FILE_TEMPLATE,
         }
-        common = render_tree("project/common", values)
+        common = render_tree("project/common", values, templates=templates)
         migrations = {"migrations/env.py": ENVIRONMENT, "migrations/script.py.mako": SCRIPT}
-        return common | migrations | render_tree(f"project/{self.size}", values)
+        return (
+            common | migrations | render_tree(f"project/{self.size}", values, templates=templates)
+        )
 
 
-def create_project(directory: Path, choices: Choices) -> list[Path]:
+def create_project(directory: Path, choices: Choices, *, templates: Path = TEMPLATES) -> list[Path]:
     """Write a new project, and return its files.
 
     Args:
         directory: Where it shall be; it must be empty, or not there.
         choices: What it shall be like.
+        templates: Where the templates are.
 
     Raises:
         ConfigError: There is something already, or the name cannot be used.
     """
-    files = choices.files()
+    files = choices.files(templates)
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise ConfigError(
             f"{directory} is there already.", hint="Nothing was written; choose another name."
         )
+    files[RECORD] = Record(version("sqlmodelkit"), asdict(choices), dict(files)).text()
     files[".env"] = _with_secrets(files[".env.example"])
     written = []
     for name, text in files.items():

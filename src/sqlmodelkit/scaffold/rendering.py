@@ -14,9 +14,11 @@ TEMPLATES = Path(__file__).parent.parent / "templates"
 _SUFFIX = ".jinja"
 
 
-def render_tree(place: str, values: Mapping[str, Any]) -> dict[str, str]:
+def render_tree(
+    place: str, values: Mapping[str, Any], *, templates: Path = TEMPLATES
+) -> dict[str, str]:
     """Return the files of a directory of templates, by their names in it."""
-    root = TEMPLATES / place
+    root = templates / place
     environment = _environment(root)
     names = sorted(
         path.relative_to(root).as_posix() for path in root.rglob(f"*{_SUFFIX}") if path.is_file()

@@ -125,3 +125,26 @@ def test_ping_takes_the_database_of_the_project(
     monkeypatch.chdir(tmp_path / "deeper")
     status, said, _ = run(capsys, "db", "ping")
     assert (0, True) == (status, said.endswith(f"sqlite+aiosqlite:///{tmp_path}/hero.db\n"))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        *("db init", "db revision x", "db upgrade", "db downgrade -1", "db current", "db history"),
+        *("db heads", "db merge", "db stamp", "db check", "db lint", "db sql", "db seed"),
+        *("db reset", "db diagram", "db shell", "doctor", "explain GET /x"),
+        "add resource Power name:str",
+    ],
+)
+def test_outside_of_a_project_a_command_says_so(
+    call: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What is missing, where it was looked for, and what to write."""
+    monkeypatch.chdir(tmp_path)
+    status, said, complained = run(capsys, *call.split())
+    assert (1, "") == (status, said)
+    assert complained.startswith(f"There is no pyproject.toml in {tmp_path} or above it.")
+    assert '[tool.sqlmodelkit] with entrypoint = "app.main:app"' in complained

@@ -219,6 +219,21 @@ async def test_foreign_keys_need_an_index() -> None:
     assert "passed" == (await run("foreign-key-indexes", subject("mysql://u@localhost/x"))).status
 
 
+async def test_what_is_behind_relations_needs_an_index_too() -> None:
+    """But not what looks for a part of a text, which no ordinary index serves."""
+
+    class Behind(ServiceBase[Patient, WardIn, WardIn]):
+        public = PatientPublic
+        filterable = ("ward__name", "doctor__name__startswith", "name__contains")
+
+    found = await run("filter-indexes", replace(subject(), services=(Behind,)))
+    assert (
+        "Behind lets clients ask by doctor__name, which has no index.",
+        "Put index=True on the field of physician.name.",
+    ) == found.problems[0]
+    assert (1, "2 declared fields") == (len(found.problems), found.said)
+
+
 async def test_an_application_says_whether_it_can_serve() -> None:
     """By a route that ends in /ready; without an application nothing is known."""
     app = FastAPI()

@@ -12,6 +12,7 @@ from sqlalchemy import Column, Integer, Table, text
 
 from sqlmodelkit import ConfigError, Database, DatabaseSettings, Locked
 from sqlmodelkit.migrations import Schema, current, downgrade, history, init, upgrade
+from sqlmodelkit.migrations.comparing import JOURNAL
 from sqlmodelkit.migrations.environment import connected
 
 from .conftest import SchemaOf, new_metadata
@@ -166,6 +167,26 @@ async def test_what_has_failed_once_fails_again(schema: Schema) -> None:
     write(schema, 2, f"{made('two')}\n{more('age')}\n{made('three')}")
     assert ["0002"] == [step.revision for step in await upgrade(schema)]
     assert {"two", "three"} <= await tables(schema)
+
+
+@pytest.mark.parametrize("engine_name", ["mariadb"], indirect=True)
+async def test_a_statement_of_which_nobody_knows_is_tried_again(schema: Schema) -> None:
+    """A process was killed between a statement and the note that it was done."""
+    rename = "ALTER TABLE one RENAME COLUMN id TO number"
+    write(schema, 1, made("one"))
+    write(schema, 2, f'op.execute("{rename}")\n{made("two")}')
+    await upgrade(schema, "+1")
+    async with connected(schema.settings) as connection:
+        await connection.execute(
+            text(
+                f"CREATE TABLE {JOURNAL} (number INTEGER PRIMARY KEY, statement LONGTEXT, done BOOL)"
+            )
+        )
+        await connection.execute(text(f"INSERT INTO {JOURNAL} VALUES (1, '{rename}', FALSE)"))
+        await connection.execute(text(rename))
+        await connection.commit()
+    assert ["0002"] == [step.revision for step in await upgrade(schema)]
+    assert JOURNAL not in await tables(schema)
 
 
 async def test_a_table_in_use_is_waited_for(schema: Schema) -> None:

@@ -14,6 +14,16 @@ from sqlmodelkit.service import ServiceBase
 from .findings import Seen, Subject
 
 Service = type[ServiceBase[Any, Any, Any]]
+_PARTS = {
+    "contains",
+    "icontains",
+    "endswith",
+    "iendswith",
+    "like",
+    "ilike",
+    "not_like",
+    "not_ilike",
+}
 
 
 def foreign_key_indexes(subject: Subject) -> Seen:
@@ -56,7 +66,7 @@ def filter_indexes(subject: Subject) -> Seen:
     for service in subject.services:
         for field in _declared(service):
             declared += 1
-            column = columns_of(service.model)[field]
+            column = _column(service.model, field)
             table: Any = column.table
             if not any(have[:1] == (column.name,) for have in indexed(table)):
                 problems.append(
@@ -72,12 +82,28 @@ def filter_indexes(subject: Subject) -> Seen:
 
 
 def _declared(service: Service) -> Iterator[str]:
-    """Yield the columns of the service's own table that `filterable` and `sortable` name."""
-    columns = columns_of(service.model)
+    """Yield the columns that `filterable` and `sortable` name, also those behind relations.
+
+    What looks for a part of a text is left out: an ordinary index does not serve it.
+    """
     named = [entry for entry in (*service.filterable, *service.sortable) if isinstance(entry, str)]
-    yield from dict.fromkeys(
-        entry.partition("__")[0] for entry in named if entry.partition("__")[0] in columns
-    )
+    found: dict[str, None] = {}
+    for entry in named:
+        path, model, words = "", service.model, entry.split("__")
+        while words and words[0] in relations_of(model):
+            path += f"{words[0]}__"
+            model = relations_of(model)[words[0]].mapper.class_
+            words = words[1:]
+        if words and words[0] in columns_of(model) and not _PARTS & set(words[1:]):
+            found[path + words[0]] = None
+    yield from found
+
+
+def _column(model: type[Any], field: str) -> Any:
+    *relations, name = field.split("__")
+    for relation in relations:
+        model = relations_of(model)[relation].mapper.class_
+    return columns_of(model)[name]
 
 
 def back_populates(subject: Subject) -> Seen:

@@ -112,7 +112,12 @@ async def step(schema: Schema, before: World, after: World) -> bool:
     old = await rows_of(schema, before)
     schema = Schema(after.metadata(), schema.directory, schema.settings)
     await expect_to_be_asked(schema, after)
-    written = await revision(schema, "step", drop=after.drop, rename=after.rename, fill=after.fill)
+    asked: Any = {"drop": after.drop, "rename": after.rename, "fill": after.fill}
+    try:
+        written = await revision(schema, "step", **asked)
+    except SQLModelKitError as error:
+        expect_refusal(error)
+        return False
     if written is None:
         return True
     note(written.path.read_text())

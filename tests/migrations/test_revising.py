@@ -196,6 +196,21 @@ def boats(first: Enum, second: Enum) -> MetaData:
     return metadata
 
 
+@pytest.mark.parametrize("engine_name", ["sqlite"], indirect=True)
+async def test_a_value_that_a_row_has_stays_on_sqlite_too(schema_of: SchemaOf) -> None:
+    """SQLite knows no enums, so the rows are looked at when the migration is written."""
+    both, one = Enum("x", "y", name="kind"), Enum("x", name="kind")
+    before = schema_of(boats(both, both))
+    await revision(before, "first")
+    await upgrade(before)
+    async with connected(before.settings) as connection:
+        await connection.execute(text("INSERT INTO boat (a, b) VALUES ('x', 'y')"))
+        await connection.commit()
+    with pytest.raises(ConfigError, match=r"Rows have one of y in boat\.b"):
+        await revision(schema_of(boats(both, one)), "fewer")
+    assert await revision(schema_of(boats(one, both)), "fewer") is None
+
+
 @pytest.mark.parametrize("kept", [False, True], ids=["everywhere", "in one column"])
 async def test_an_enum_has_another_name(
     schema_of: SchemaOf, engine_name: str, *, kept: bool

@@ -7,7 +7,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from alembic.operations import MigrateOperation, ops
-from sqlalchemy import Column, Enum, MetaData, inspect
+from sqlalchemy import Column, Enum, MetaData, String, inspect, select
+from sqlalchemy import column as sql_column
+from sqlalchemy import table as sql_table
+
+from sqlmodelkit.errors import ConfigError
 
 from .conversions import ChangeType
 from .operations import ChangeEnum, CreateEnum, DropEnum, RenameEnum
@@ -62,6 +66,34 @@ def _renamed(
                 taken.add(old)
                 yield name, old
                 break
+
+
+def refuse_unreadable(metadata: MetaData, connection: Any) -> None:
+    """Refuse an enum without a value that a row still has, on SQLite, which knows no enums.
+
+    Raises:
+        ConfigError: A row has such a value, and could not be read any more.
+    """
+    if connection.dialect.name != "sqlite":
+        return
+    inspector = inspect(connection)
+    for places in _wanted(metadata).values():
+        for address, values in places.items():
+            name, _, column = address.partition(".")
+            if not inspector.has_table(name):
+                continue
+            if column not in {each["name"] for each in inspector.get_columns(name)}:
+                continue
+            found: Any = sql_column(column, String)
+            asked = (
+                select(found).select_from(sql_table(name)).where(found.not_in(values)).distinct()
+            )
+            gone = [str(value) for value in connection.scalars(asked)]
+            if gone:
+                raise ConfigError(
+                    f"Rows have one of {', '.join(gone)} in {address}, which would go away.",
+                    hint="Give these rows another value first.",
+                )
 
 
 def _wanted(metadata: MetaData) -> Places:

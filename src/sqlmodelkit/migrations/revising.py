@@ -19,7 +19,7 @@ from sqlmodelkit.errors import ConfigError
 
 from .asking import Asked, granted
 from .conversions import RenameColumn, RenameTableOp
-from .enumerations import with_enums
+from .enumerations import refuse_unreadable, with_enums
 from .environment import Run, config_of, connected, on_connection, scripts_of, speaking
 from .filling import filled, refilled
 from .ordering import arranged, with_keys_apart, without_needless
@@ -137,6 +137,7 @@ class Draft:
             return
         steps = granted(script.upgrade_ops.ops, self._asked)
         steps = self._renames + arranged(steps, context.bind)
+        refuse_unreadable(self._schema.metadata, context.bind)
         steps = with_enums(steps, self._schema.metadata, context.bind)
         if not steps:
             scripts.clear()

@@ -70,7 +70,11 @@ async def revision(
             f"There are several heads: {', '.join(sorted(scripts.get_heads()))}.",
             hint="Run sqlmodelkit db merge.",
         )
-    asked = Asked(tuple(drop), dict(rename or {}), dict(fill or {}))
+    names = dict(rename or {})
+    # A column of a table with another name may be called by either.
+    given = tuple(_by_new_name(name, names) for name in drop)
+    filling = {_by_new_name(name, names): value for name, value in (fill or {}).items()}
+    asked = Asked(given, names, filling)
     if empty:
         script = await _empty(schema, message)
         return Written(Path(script.path), script.revision, ())
@@ -102,6 +106,11 @@ async def revision(
         return None
     await asyncio.to_thread(tidy, Path(script.path))
     return Written(Path(script.path), script.revision, draft.notes)
+
+
+def _by_new_name(name: str, rename: Mapping[str, str]) -> str:
+    table, dot, column = name.partition(".")
+    return f"{rename.get(table, table)}.{column}" if dot else name
 
 
 async def _empty(schema: Schema, message: str) -> Any:

@@ -6,7 +6,7 @@ Start at `compare_type` and `include_object`.
 import re
 from typing import Any
 
-from sqlalchemy import Column, Enum, Index, MetaData, String
+from sqlalchemy import Column, Enum, Index, LargeBinary, MetaData, String
 from sqlalchemy.schema import DefaultClause
 
 from sqlmodelkit.models import utcnow
@@ -52,7 +52,18 @@ def compare_type(
         )
     if isinstance(found_type, Enum) and isinstance(wanted_type, String):
         return True
+    if isinstance(wanted_type, LargeBinary) and wanted_type.length:
+        return _is_other_blob(migrations.dialect.name, found_type, wanted_type.length)
     return None
+
+
+def _is_other_blob(dialect: str, found: Any, length: int) -> bool | None:
+    """Tell whether MySQL would store BLOB(length) otherwise: it takes the smallest that fits."""
+    if dialect not in ("mysql", "mariadb"):
+        return None
+    kinds = ("TINYBLOB", 8), ("BLOB", 16), ("MEDIUMBLOB", 24), ("LONGBLOB", 32)
+    fitting = next(name for name, bits in kinds if length < 2**bits)
+    return bool(found.__visit_name__ != fitting)
 
 
 def _is_of_others(found: Enum, wanted: Enum, metadata: MetaData) -> bool:

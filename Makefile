@@ -22,7 +22,7 @@ ENVIRONMENT = @if [ -z "$(PYTHON)" ]; then \
 	echo "No Python 3.11 or newer with venv was found; name one: make PYTHON=/path/to/python" >&2; \
 	exit 1; fi; "$(PYTHON)" -m scripts.environment --venv $(VENV) --level
 
-.PHONY: help setup demo test test-pythons coverage lint format types docs bench check constraints clean
+.PHONY: help setup demo test test-pythons coverage lint format types docs examples bench check constraints clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,10 @@ docs: ## write the page of commands anew, run every example of README.md and doc
 	$(ENVIRONMENT) test
 	@$(BIN)/python -m scripts.commands
 	@$(BIN)/python -m pytest tests/test_docs.py $(ARGS)
+
+examples: ## write examples/shop anew from the template of new projects
+	$(ENVIRONMENT) dev
+	@$(BIN)/python -m scripts.examples
 
 bench: ## measure against other libraries and hand-written code, write docs/benchmarks.md
 	$(ENVIRONMENT) bench

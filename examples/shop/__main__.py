@@ -13,13 +13,13 @@ import sys
 import time
 
 import uvicorn
-
 from sqlmodelkit import Database, SQLModelKitError
 
-from .application import create_app, open_database
-from .auth import EVERYBODY, choose_token
+from .application import create_app
+from .auth import EVERYBODY
 from .page import samples
 from .seed import DEMO_PASSWORD, Progress, seed
+from .settings import choose_token, open_database
 
 HOST = "127.0.0.1"
 

@@ -1,13 +1,12 @@
 """Who may see and write what: the shop by its token, a customer by his own.
 
-The demo is open: who sends no token sees everything and changes nothing. A customer who has
+The shop is open: who sends no token sees everything and changes nothing. A customer who has
 signed in sees the catalogue and his own account; `current_scope` says so, and the tables do the
 rest. Start at `current_customer`.
 """
 
 import hashlib
 import hmac
-import os
 import secrets
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -15,7 +14,6 @@ from uuid import UUID
 
 from fastapi import Depends, FastAPI, HTTPException, Request, status
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-
 from sqlmodelkit import Scope
 from sqlmodelkit.fastapi import ErrorItem
 
@@ -28,9 +26,9 @@ bearer = HTTPBearer(
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
 
 
-def choose_token() -> str:
-    """Return SHOP_TOKEN, or a new random token when it is not set."""
-    return os.environ.get("SHOP_TOKEN") or secrets.token_urlsafe(24)
+def random_token() -> str:
+    """Return a token that nobody can guess."""
+    return secrets.token_urlsafe(24)
 
 
 def set_token(app: FastAPI, token: str) -> None:
@@ -98,6 +96,10 @@ async def require_account(
     """
     if customer is None:
         await require_token(request, credentials)
+
+
+WRITER = [Depends(require_token)]
+ACCOUNT = [Depends(require_account)]
 
 
 def _is_shop(request: Request, credentials: HTTPAuthorizationCredentials | None) -> bool:

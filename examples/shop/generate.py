@@ -11,8 +11,8 @@ from typing import Any
 from unicodedata import normalize
 from uuid import UUID
 
-from .models import OrderStatus, ProductStatus
-from .vocabulary import (
+from examples.shop.models import OrderStatus, ProductStatus
+from examples.shop.vocabulary import (
     CARE,
     CITIES,
     COLOURS,

@@ -4,8 +4,9 @@ The database is what DATABASE_URL names, or SQLite in ./shop.db. An empty one st
 `python -m examples.shop` fills it first.
 """
 
-from .application import create_app, open_database
+from .application import create_app
+from .settings import given_token, open_database
 
 __all__ = ["app", "create_app"]
 
-app = create_app(open_database())
+app = create_app(open_database(), given_token())

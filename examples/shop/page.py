@@ -9,12 +9,11 @@ from string import Template
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
-
 from sqlmodelkit import AsyncSession
 from sqlmodelkit.fastapi import SessionDep
 
-from .models import ProductStatus
-from .services import (
+from examples.shop.models import ProductStatus
+from examples.shop.services import (
     CategoryService,
     CustomerService,
     OrderService,

@@ -6,7 +6,7 @@ status, the body, the totals and the headers tell nothing.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -154,13 +154,21 @@ def routes(app: FastAPI) -> list[tuple[str, str]]:
     }
     plain = {
         (method, route.path)
-        for part in app.routes
-        for route in getattr(getattr(part, "original_router", None), "routes", [part])
-        if part is route or not route.include_in_schema
+        for route in _hidden(app.routes)
         for method in getattr(route, "methods", None) or ()
-        if method in METHODS and hasattr(route, "path")
+        if method in METHODS
     }
     return sorted(found | plain)
+
+
+def _hidden(parts: Iterable[Any]) -> Iterator[Any]:
+    """Find the routes that the schema does not show, in routers within routers too."""
+    for part in parts:
+        router = getattr(part, "original_router", None)
+        if router is not None:
+            yield from _hidden(router.routes)
+        elif hasattr(part, "path") and not getattr(part, "include_in_schema", False):
+            yield part
 
 
 def test_the_routes_are_found(shop_routes: list[tuple[str, str]]) -> None:

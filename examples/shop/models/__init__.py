@@ -14,7 +14,7 @@ Relations are never loaded by accident (the library refuses that), and nothing i
 Python: each foreign key says what the database does with its rows.
 """
 
-from .catalogue import (
+from examples.shop.models.catalogue import (
     Category,
     CategoryBrief,
     CategoryCreate,
@@ -32,7 +32,7 @@ from .catalogue import (
     TagPublic,
     TagUpdate,
 )
-from .customers import (
+from examples.shop.models.customers import (
     Address,
     AddressCreate,
     AddressPublic,
@@ -46,7 +46,7 @@ from .customers import (
     SignedIn,
     SignIn,
 )
-from .orders import (
+from examples.shop.models.orders import (
     IdempotencyKey,
     Order,
     OrderCreate,
@@ -60,7 +60,7 @@ from .orders import (
     OrderStatus,
     OrderUpdate,
 )
-from .reviews import Review, ReviewCreate, ReviewPublic, ReviewUpdate
+from examples.shop.models.reviews import Review, ReviewCreate, ReviewPublic, ReviewUpdate
 
 __all__ = [
     "Address",

@@ -9,14 +9,13 @@ from uuid import UUID
 from pydantic import StringConstraints
 from sqlalchemy import JSON, CheckConstraint, Index, Text
 from sqlmodel import Field, Relationship, SQLModel
-
 from sqlmodelkit import IntKey, SoftDelete, Timestamps, UUIDKey
 
-from .enums import stored_by_value
+from examples.shop.models.enums import stored_by_value
 
 if TYPE_CHECKING:
-    from .orders import OrderLine
-    from .reviews import Review
+    from examples.shop.models.orders import OrderLine
+    from examples.shop.models.reviews import Review
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
 MAX_STOCK = 1_000_000

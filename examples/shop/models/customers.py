@@ -6,12 +6,11 @@ from uuid import UUID
 
 from pydantic import StringConstraints
 from sqlmodel import Field, Relationship, SQLModel
-
 from sqlmodelkit import IntKey, Scoped, Timestamps, UUIDKey
 
 if TYPE_CHECKING:
-    from .orders import Order
-    from .reviews import Review
+    from examples.shop.models.orders import Order
+    from examples.shop.models.reviews import Review
 
 # Patterns are types of their own: SQLModel's Field has no `pattern`, and ignores `regex`.
 Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]

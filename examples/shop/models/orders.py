@@ -7,12 +7,11 @@ from uuid import UUID
 
 from sqlalchemy import CheckConstraint, Index
 from sqlmodel import Field, Relationship, SQLModel
-
 from sqlmodelkit import Scoped, StoredAnswer, Timestamps, UUIDKey
 
-from .catalogue import Product, ProductBrief
-from .customers import Address, AddressPublic, Customer, CustomerBrief
-from .enums import stored_by_value
+from examples.shop.models.catalogue import Product, ProductBrief
+from examples.shop.models.customers import Address, AddressPublic, Customer, CustomerBrief
+from examples.shop.models.enums import stored_by_value
 
 MAX_INT32 = 2**31 - 1
 

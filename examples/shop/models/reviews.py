@@ -5,11 +5,10 @@ from uuid import UUID
 
 from sqlalchemy import CheckConstraint, Text, UniqueConstraint
 from sqlmodel import Field, Relationship, SQLModel
-
 from sqlmodelkit import IntKey, Scoped, Timestamps
 
-from .catalogue import Product, ProductBrief
-from .customers import Customer, CustomerName
+from examples.shop.models.catalogue import Product, ProductBrief
+from examples.shop.models.customers import Customer, CustomerName
 
 
 class ReviewBase(SQLModel):

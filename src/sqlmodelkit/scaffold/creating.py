@@ -18,7 +18,7 @@ from .records import RECORD, Record
 from .rendering import TEMPLATES, render_tree
 
 DatabaseName = Literal["sqlite", "postgresql", "mariadb"]
-Size = Literal["minimal"]
+Size = Literal["minimal", "shop"]
 DATABASES: tuple[str, ...] = get_args(DatabaseName)
 SIZES: tuple[str, ...] = get_args(Size)
 
@@ -75,6 +75,10 @@ class Choices:
             )
         values = {
             "name": self.name,
+            "size": self.size,
+            "package": "app",
+            "demo": False,
+            "token": "API_TOKEN",
             "title": re.sub(r"[-_]", " ", self.name).capitalize(),
             "database_url": _URLS[self.database],
             "version": version("sqlmodelkit"),

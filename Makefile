@@ -62,10 +62,11 @@ types: ## check types with mypy and pyright
 	@$(BIN)/mypy
 	@$(BIN)/pyright --pythonpath $(BIN)/python
 
-docs: ## write the page of commands anew, run every example of README.md and docs/
+docs: ## write the page of commands and the agent skill anew, run every example of README.md and docs/
 	$(ENVIRONMENT) test
 	@$(BIN)/python -m scripts.commands
-	@$(BIN)/python -m pytest tests/test_docs.py $(ARGS)
+	@$(BIN)/python -m scripts.skill
+	@$(BIN)/python -m pytest tests/test_docs.py tests/test_docs_skill.py $(ARGS)
 
 examples: ## write examples/shop anew from the template of new projects
 	$(ENVIRONMENT) dev

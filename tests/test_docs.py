@@ -11,6 +11,7 @@ import pytest
 
 import sqlmodelkit
 import sqlmodelkit.fastapi
+from scripts.skill import SKILL
 from sqlmodelkit import DatabaseSettings, errors, filters, pages, reads, walks
 from sqlmodelkit.fastapi import handlers, parameters, routers
 from tests.docs_runner import ROOT, read_blocks
@@ -20,6 +21,7 @@ DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 FRONT = [ROOT / "README.md", ROOT / "docs" / "index.md", ROOT / "docs" / "why.md"]
 PAGES = [
     *FRONT,
+    SKILL,
     *GUIDE,
     *DECISIONS,
     ROOT / "docs" / "conformance.md",
@@ -27,7 +29,12 @@ PAGES = [
     ROOT / "docs" / "patterns.md",
     ROOT / "CHANGELOG.md",
 ]
-LIMITS = [(FRONT[0], 120), *((page, 200) for page in GUIDE), *((page, 40) for page in DECISIONS)]
+LIMITS = [
+    (FRONT[0], 120),
+    (SKILL, 250),
+    *((page, 200) for page in GUIDE),
+    *((page, 40) for page in DECISIONS),
+]
 ERRORS = [
     kind
     for kind in vars(errors).values()
@@ -64,7 +71,7 @@ def anchors(page: Path) -> set[str]:
 @every(
     [
         path
-        for path in [*FRONT, *GUIDE]
+        for path in [*FRONT, *GUIDE, SKILL]
         if any(b.info in {"python", "console"} for b in read_blocks(path))
     ]
 )

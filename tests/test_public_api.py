@@ -61,11 +61,14 @@ def test_the_version_is_the_installed_one() -> None:
 
 @pytest.mark.slow
 def test_the_wheel_holds_the_types(tmp_path: Path) -> None:
-    """Type checkers see the package as typed; templates come along, and nothing but the package."""
+    """The package is typed; templates and the skill come along, and nothing but the package."""
     (wheel,) = WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
     names = zipfile.ZipFile(wheel).namelist()
     assert "sqlmodelkit/py.typed" in names
     templates = SOURCE / "templates"
-    ours = {path.relative_to(SOURCE).as_posix() for path in templates.rglob("*.jinja")}
+    skill = SOURCE / ".agents" / "skills" / "sqlmodelkit"
+    data = [*templates.rglob("*.jinja"), skill / "SKILL.md", *skill.glob("references/*.md")]
+    ours = {path.relative_to(SOURCE).as_posix() for path in data}
+    assert "02-models.md" in {path.name for path in data}
     assert set() == {f"sqlmodelkit/{name}" for name in ours} - set(names)
     assert {"sqlmodelkit", "sqlmodelkit-0.1.0.dist-info"} == {name.split("/")[0] for name in names}

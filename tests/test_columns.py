@@ -1,7 +1,7 @@
 """What a column can hold, asked of the table models."""
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
@@ -219,6 +219,7 @@ FITTING: list[tuple[type[SQLModel], str, Any]] = [
     (Diary, "local", datetime(2026, 1, 31, 12)),  # noqa: DTZ001 - naive on purpose
     (Player, "signed_at", datetime(2026, 1, 31, 12, tzinfo=UTC)),
     (Player, "level", SportLevel.SENIOR),
+    (Club, "facts", {"a": [1, -2.5, None, True, {"ä": "😀"}]}),
     (Diary, "level", "a text that is no length's business"),
     (Player, "score", 1e300),
     (Club, "parent_id", uuid4()),
@@ -236,6 +237,7 @@ def test_a_value_within_the_bounds_fits(model: type[SQLModel], name: str, value:
     assert misfit(columns_of(model)[name], value) is None
 
 
+EARLY = datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14)))
 MISFITS: list[tuple[type[SQLModel], str, Any, str]] = [
     (Player, "name", None, "it must not be null"),
     (Player, "shirt", 32768, "it must be between -32768 and 32767"),
@@ -247,6 +249,11 @@ MISFITS: list[tuple[type[SQLModel], str, Any, str]] = [
     (Player, "name", "a\x00b", "text cannot have the character NUL"),
     (Diary, "text", "\x00", "text cannot have the character NUL"),
     (Player, "name", "a\ud800", "text cannot have a lone surrogate"),
+    (Club, "facts", {"a": [{"b": "a\x00b"}]}, "text cannot have the character NUL"),
+    (Club, "facts", {"a": ["a\ud800"]}, "text cannot have a lone surrogate"),
+    (Club, "facts", {"a": {"\udfff": 1}}, "text cannot have a lone surrogate"),
+    (Club, "facts", {"a": [1, float("inf")]}, "a number inside it must be finite"),
+    (Player, "signed_at", EARLY, "in UTC it must be between the years 1 and 9999"),
     (Player, "score", float("nan"), "it must be a finite number"),
     (Player, "score", float("-inf"), "it must be a finite number"),
     (Club, "budget", Decimal("NaN"), "it must be a finite number"),

@@ -6,7 +6,7 @@ takes NUL in text), so values are checked here, alike for all of them, before th
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
 from math import isfinite
@@ -203,13 +203,51 @@ def incomparable(column: Column[Any], value: Any) -> str | None:
         case float() | Decimal():
             return None if isfinite(value) else "it must be a finite number"
         case str():
-            if "\x00" in value:
-                return "text cannot have the character NUL"
-            if not value.isascii() and any("\ud800" <= part <= "\udfff" for part in value):
-                return "text cannot have a lone surrogate"
+            return unwritable(value)
         case datetime():
-            if isinstance(column.type, UTCDateTime) and value.utcoffset() is None:
-                return "the time needs its offset from UTC, as in 2026-01-31T12:00:00Z"
+            return _no_instant(value) if isinstance(column.type, UTCDateTime) else None
+        case dict() | list():
+            return _unwritable_inside(value)
+    return None
+
+
+def unwritable(text: str) -> str | None:
+    """Say why a text can be neither stored nor looked for, or None when it can."""
+    if "\x00" in text:
+        return "text cannot have the character NUL"
+    if not text.isascii() and any("\ud800" <= part <= "\udfff" for part in text):
+        return "text cannot have a lone surrogate"
+    return None
+
+
+def _unwritable_inside(value: Any) -> str | None:
+    """Say why JSON cannot be stored: one row of it would break every reader of the column."""
+    waiting = [value]
+    while waiting:
+        part = waiting.pop()
+        reason = None
+        match part:
+            case dict():
+                waiting += part.keys()
+                waiting += part.values()
+            case list() | tuple():
+                waiting += part
+            case str():
+                reason = unwritable(part)
+            case float():
+                reason = None if isfinite(part) else "a number inside it must be finite"
+        if reason is not None:
+            return reason
+    return None
+
+
+def _no_instant(value: datetime) -> str | None:
+    if value.utcoffset() is None:
+        return "the time needs its offset from UTC, as in 2026-01-31T12:00:00Z"
+    try:
+        value.astimezone(UTC)
+    except OverflowError:
+        return "in UTC it must be between the years 1 and 9999"
     return None
 
 

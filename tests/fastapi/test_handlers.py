@@ -287,6 +287,15 @@ async def test_a_body_that_no_text_is_in_is_a_422(
         assert (422, ["body"], "json_invalid") == place(answer)
 
 
+async def test_what_has_no_route_has_the_same_form(client: httpx2.AsyncClient) -> None:
+    """Starlette answers a string; the header that says what is allowed stays."""
+    nothing = await client.get("/nothing")
+    assert (404, ["path"], "not_found") == place(nothing)
+    method = await client.put("/volumes")
+    assert (405, ["method"], "method_not_allowed") == place(method)
+    assert "GET" in method.headers["Allow"] or "POST" in method.headers["Allow"]
+
+
 async def test_names_that_utf_8_cannot_write_are_told(client: httpx2.AsyncClient) -> None:
     """Half of a pair of surrogates can stand in JSON, in ASCII."""
     tree = await client.get("/volumes", params={"filter": '{"\\ud800": 1}'})
@@ -308,12 +317,17 @@ async def test_handlers_of_the_application_stay(database: Database) -> None:
         async def numbers(number: int) -> int:
             raise HTTPException(400, "Not that one.") from ValueError(number)
 
+        @one.post("/things")
+        async def things() -> int:
+            raise HTTPException(404)
+
     async with client_of(app) as own, client_of(plain) as usual:
         assert ["tea"] * 2 == [
             (await own.post(f"/numbers?number={number}")).text for number in ("x", "1")
         ]
         refused = await usual.post("/numbers?number=1")
         assert (400, {"detail": "Not that one."}) == (refused.status_code, refused.json())
+        assert {"detail": "Not Found"} == (await usual.post("/things")).json()
 
 
 def test_openapi_tells_what_is_answered(app: FastAPI) -> None:

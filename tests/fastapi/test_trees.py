@@ -86,6 +86,14 @@ def size(row: Box) -> int:
     return -100 if row.size is None else row.size
 
 
+def deep(*joins: str) -> Any:
+    """Return a tree as deep as there are joins, and a level more, with two parts at each."""
+    tree: Any = {"size": 1, "size__lt": 2}
+    for join in reversed(joins):
+        tree = {join: tree} if join == "not" else {join: [tree], "size__gte": 1}
+    return tree
+
+
 FOUND: list[tuple[dict[str, str], Any]] = [
     ({"shelf__name": "top"}, lambda row: shelf(row) == "top"),
     ({"shelf__name": "gone"}, lambda row: False),
@@ -112,6 +120,9 @@ TREES: list[tuple[Any, Any]] = [
         {"and": [{"or": [{"size": 1}, {"size": 2}]}, {"not": {"size": 2}}], "size__in": [1, 2, 3]},
         lambda row: row.size == 1,
     ),
+    ({"or": [{"size": 1}] * 50}, lambda row: row.size == 1),
+    (deep("or", "and", "or", "and"), lambda row: row.size == 1),
+    (deep("not", "not", "not", "not"), lambda row: row.size == 1),
     ({"is_full": True}, lambda row: row.is_full is True),
     ({"is_full__is": None}, lambda row: row.is_full is None),
     ({"is_full__is_not": True}, lambda row: row.is_full is not True),
@@ -146,6 +157,8 @@ async def test_a_tree_a_search_and_conditions_must_all_hold(client: httpx2.Async
     """None of them replaces another."""
     found = await asked(client, {"filter": '{"or": [{"size": 1}]}', "q": "cars", "size__lt": "5"})
     assert found == keys(lambda row: row.size == 1 and "cars" in (row.label or ""))
+    tree = json.dumps(deep("or", "and", "or", "and"))
+    assert found == await asked(client, {"filter": tree, "q": "cars", "size__lt": "5"})
 
 
 REFUSED: list[tuple[str, list[Any]]] = [
@@ -214,6 +227,7 @@ async def test_a_wrong_tree_is_a_422_that_names_the_place() -> None:
         ("/open?q=" + "x" * 201, "q"),
         ("/open?q=a+b+c+d+e+f+g+h+i", "q"),
         ("/open?q=ab&q=cd", "q"),
+        ("/open?q=ab%00", "q"),
         ("/open?size__ge=1&size__gte=2", "size__gte"),
         ("/open?limit__eq=1", "limit__eq"),
         ("/open?label=x", "label"),

@@ -40,6 +40,11 @@ _IN_QUERY = (err.FilterError, err.SortError, err.PageError, err.CursorError)
 _HINT_FOR_DEVELOPERS = (err.FilterError, err.SortError, err.Unavailable)
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _SHOWN = ("loc", "msg", "type", "ctx")
+_UNROUTED = {
+    (404, "Not Found"): ("path", "There is nothing at this path."),
+    (405, "Method Not Allowed"): ("method", "This path does not have the method."),
+}
+"""Where, and what is wrong, when there is no route: Starlette's own error, not FastAPI's."""
 _UNPARSED = "There was an error parsing the body"
 
 
@@ -77,7 +82,7 @@ def add_handlers(app: FastAPI) -> None:
     if handlers.get(RequestValidationError) is request_validation_exception_handler:
         app.add_exception_handler(RequestValidationError, _answer_invalid)
     if handlers.get(HTTPException) is http_exception_handler:
-        app.add_exception_handler(HTTPException, _answer_unparsed)
+        app.add_exception_handler(HTTPException, _answer_refused)
 
 
 async def _answer(request: Request, error: Exception) -> Response:
@@ -99,14 +104,23 @@ async def _answer_invalid(request: Request, error: Exception) -> Response:
     return _Answer({"detail": jsonable_encoder(shown)}, status_code=422)
 
 
-async def _answer_unparsed(request: Request, error: Exception) -> Response:
-    """Answer a body that is not UTF-8 as any other that is not JSON; FastAPI has a 400 for it."""
+async def _answer_refused(request: Request, error: Exception) -> Response:
+    """Answer what FastAPI refuses itself in our form; what the application raises stays its own.
+
+    A body that is not UTF-8 is as any other that is not JSON; FastAPI has a 400 for it.
+    """
     if not isinstance(error, HTTPException):
         raise error
-    if error.__cause__ is None or (error.status_code, error.detail) != (400, _UNPARSED):
+    if error.__cause__ is not None and (error.status_code, error.detail) == (400, _UNPARSED):
+        item = ErrorItem(loc=["body"], msg="The body is not JSON in UTF-8.", type="json_invalid")
+        return _Answer(ErrorBody(detail=[item]).model_dump(), status_code=422)
+    unrouted = _UNROUTED.get((error.status_code, error.detail))
+    if type(error) is not HTTPException or unrouted is None:
         return await http_exception_handler(request, error)
-    item = ErrorItem(loc=["body"], msg="The body is not JSON in UTF-8.", type="json_invalid")
-    return _Answer(ErrorBody(detail=[item]).model_dump(), status_code=422)
+    place, message = unrouted
+    kind = HTTPStatus(error.status_code).name.lower()
+    body = ErrorBody(detail=[ErrorItem(loc=[place], msg=message, type=kind)])
+    return _Answer(body.model_dump(), status_code=error.status_code, headers=error.headers)
 
 
 def status_of(error: err.SQLModelKitError | None) -> HTTPStatus | None:

@@ -122,12 +122,12 @@ class ListParameters:
 
     def _joined(self, words: str | None, tree: str | None, values: dict[str, Any]) -> Where:
         """Return a search, a tree and plain conditions as one filter."""
-        parts = [where(**values)]
+        parts = [where(**values)] if values else []
         if tree is not None:
             parts.append(read_tree(tree, self.filters))
         if words is not None:
             parts.append(search(words, self.searchable))
-        return all_of(*parts) if len(parts) > 1 else parts[0]
+        return all_of(*parts) if parts else where()
 
     def _spelling(self, name: str) -> str:
         """Return the name of a known parameter that may be spelled in another way."""

@@ -54,9 +54,10 @@ class _Tree:
             _refuse(place, f"The filter is more than {MAX_TREE_DEPTH} deep.")
         if not isinstance(tree, dict) or not tree:
             _refuse(place, 'This must be an object with conditions, as in {"or": [...]}.')
-        return all_of(
-            *[self._part(name, inner, (*place, name), depth) for name, inner in tree.items()]
-        )
+        parts = [self._part(name, inner, (*place, name), depth) for name, inner in tree.items()]
+        # Conditions stand in the group itself: a level less for the cap on groups.
+        groups = tuple(part for part in parts if not part.conditions)
+        return Where(groups, tuple(one for part in parts for one in part.conditions))
 
     def _part(self, name: str, inner: Any, place: Place, depth: int) -> Where:
         if name in ("and", "or"):

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement
 
+from sqlmodelkit.columns import unwritable
 from sqlmodelkit.errors import FilterError
 
 MAX_NESTING = 10
@@ -73,6 +74,9 @@ def search(text: str, fields: Sequence[str]) -> Where:
         raise FilterError(
             f"A search has at most {MAX_WORDS} words and {MAX_TEXT} characters.", fields=["q"]
         )
+    reason = unwritable(text)
+    if reason is not None:
+        raise FilterError(f"The search cannot be read: {reason}.", fields=["q"])
     return Where(parts=tuple(_found(word, tuple(fields)) for word in words))
 
 

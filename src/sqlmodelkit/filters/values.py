@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping
 from decimal import Decimal
-from math import isfinite
 from typing import Any
 
 from pydantic import ValidationError
@@ -111,7 +110,7 @@ def _scalar(compared: Compared, value: Any, dialect: str) -> tuple[Any, Kind]:
         case str():
             return _text(compared, value), "text"
         case int() | float() | Decimal():
-            if not isfinite(value) or abs(Decimal(value)) > _MOST_EXACT:
+            if not Decimal(value).is_finite() or abs(Decimal(value)) > _MOST_EXACT:
                 raise _wrong(compared.label, value, "a number up to 2**53")
             return Decimal(str(value)) if dialect == "postgresql" else float(value), "number"
     raise _wrong(compared.label, value, "a text, a number, true or false")

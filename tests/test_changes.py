@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import JSON, MetaData, text
@@ -23,6 +24,7 @@ from sqlmodelkit import (
 from sqlmodelkit.errors import (
     ConfigError,
     FilterError,
+    ForeignKeyViolation,
     InvalidValue,
     NotFound,
     UniqueViolation,
@@ -440,6 +442,24 @@ async def test_upsert_brings_rows_in_hand_up_to_date(world: Database) -> None:
         assert (2, Decimal(3)) == (held.rank, held.weight)
         assert 1 == await parts.upsert_many([PartIn(code="a", rank=7)], on="code")
         assert 7 == held.rank
+
+
+async def test_many_rows_are_written_after_a_savepoint_that_was_undone(world: Database) -> None:
+    """What the session holds has expired with the savepoint, and is brought up to date."""
+    async with world.transaction() as session:
+        volumes = VolumeService(session)
+        async with session.savepoint():
+            held = await volumes.create(VolumeCreate(title="a", isbn="1"))
+        for write in (
+            lambda: volumes.update_where({"title": "b"}, isbn="1"),
+            lambda: volumes.upsert_many([VolumeCreate(title="c", isbn="1")], on="isbn"),
+            lambda: volumes.insert_many([VolumeCreate(title="c", isbn="2")]),
+        ):
+            with pytest.raises(ForeignKeyViolation):
+                async with session.savepoint():
+                    await volumes.update(held.id, VolumeUpdate(writer_id=uuid4()))
+            assert 1 == await write()
+        assert ("c", None) == (held.title, held.writer_id)
 
 
 async def test_an_upsert_of_another_owners_row_is_refused(database: Database) -> None:

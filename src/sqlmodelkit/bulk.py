@@ -33,6 +33,7 @@ from sqlalchemy import (
     cast,
     column,
     func,
+    inspect,
     literal_column,
     or_,
     select,
@@ -343,7 +344,8 @@ async def renew(session: AsyncSession, model: type[SQLModel]) -> None:
     keys = [columns_of(model)[name] for name in key_of(model)]
     connection = await session.connection()
     for start in range(0, len(held), _RENEWED):
-        part = {_identity(row, model): row for row in held[start : start + _RENEWED]}
+        # A row whose attributes a savepoint has let expire still has its identity.
+        part = {inspect(row).identity: row for row in held[start : start + _RENEWED]}
         if len(keys) == 1:
             matches: Any = keys[0].in_([key[0] for key in part])
         else:
@@ -357,10 +359,6 @@ async def renew(session: AsyncSession, model: type[SQLModel]) -> None:
                 set_committed_value(row, name, value)
         for row in part.values():
             session.expunge(row)
-
-
-def _identity(row: Any, model: type[SQLModel]) -> tuple[Any, ...]:
-    return tuple(getattr(row, name) for name in key_of(model))
 
 
 def taken(model: type[SQLModel]) -> UniqueViolation:

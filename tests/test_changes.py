@@ -1,6 +1,7 @@
 """Writes over many rows, counters, and rows that may be there already."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -450,11 +451,12 @@ async def test_many_rows_are_written_after_a_savepoint_that_was_undone(world: Da
         volumes = VolumeService(session)
         async with session.savepoint():
             held = await volumes.create(VolumeCreate(title="a", isbn="1"))
-        for write in (
+        writes: list[Callable[[], Awaitable[int]]] = [
             lambda: volumes.update_where({"title": "b"}, isbn="1"),
             lambda: volumes.upsert_many([VolumeCreate(title="c", isbn="1")], on="isbn"),
             lambda: volumes.insert_many([VolumeCreate(title="c", isbn="2")]),
-        ):
+        ]
+        for write in writes:
             with pytest.raises(ForeignKeyViolation):
                 async with session.savepoint():
                     await volumes.update(held.id, VolumeUpdate(writer_id=uuid4()))

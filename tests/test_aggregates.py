@@ -89,6 +89,20 @@ def almost(row: dict[str, Any]) -> dict[str, Any]:
     return {k: round(v, 9) if isinstance(v, float) else v for k, v in row.items()}
 
 
+async def test_having_compares_numbers_as_they_are(boxes: Database) -> None:
+    """Neither rounded to the places of a column, nor refused for having too many."""
+    sums = {
+        key: total(row.price for row in rows) for key, rows in grouped(lambda r: r.size).items()
+    }
+    number = min(known(sums.values())) + Decimal("0.004")
+    async with boxes.session() as session:
+        for least in (number, Decimal("1e7")):
+            found = await BoxService(session).aggregate(
+                by=["size"], measures={"price": "price__sum"}, having={"price__gte": least}
+            )
+            assert len([one for one in known(sums.values()) if one >= least]) == len(found)
+
+
 async def test_groups_come_to_what_python_reckons(boxes: Database) -> None:
     """By a field that may be NULL and is an enum; a Decimal stays one, an integer too."""
     async with boxes.session() as session:

@@ -2,10 +2,11 @@
 
 import asyncio
 import tracemalloc
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from enum import Enum
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -283,6 +284,33 @@ async def test_one_refused_row_refuses_all(world: Database) -> None:
         assert "row 2" in str(caught.value)
         await counters.create(CounterIn(code=101))
     assert [100, 101] == await numbers(world)
+
+
+async def test_json_that_is_too_deep_is_refused_by_every_verb(world: Database) -> None:
+    """As deep as Pydantic itself can dump it, and deeper."""
+    async with world.transaction() as session:
+        things = ThingService(session)
+        key = (await things.create(ThingBase(name="a"))).id
+        for depth in (101, 400):
+            facts: dict[str, Any] = {}
+            for _ in range(depth - 1):
+                facts = {"a": facts}
+            deep = ThingBase(name="b", facts=facts)
+            writes: list[Callable[[], Awaitable[Any]]] = [
+                partial(things.create, deep),
+                partial(things.create_many, [deep]),
+                partial(things.insert_many, [deep]),
+                partial(things.upsert, deep, on="name"),
+                partial(things.update, key, deep),
+                partial(things.update_where, deep, name="a"),
+            ]
+            for write in writes:
+                with pytest.raises(InvalidValue) as caught:
+                    await write()
+                assert ("facts",) == caught.value.fields
+            (failed,) = await things.insert_many([deep], report=True)
+            assert ("failed", InvalidValue) == (failed.outcome, type(failed.error))
+        assert 1 == await things.count()
 
 
 async def test_errors_of_bulk_are_those_of_create(world: Database) -> None:

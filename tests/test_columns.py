@@ -207,6 +207,14 @@ def test_whole_numbers_have_bounds(column: Column[Any], limits: tuple[int, int] 
     assert bounds(column) == limits
 
 
+def nested(depth: int) -> Any:
+    """Return JSON of so many levels."""
+    value: Any = {}
+    for _ in range(depth - 1):
+        value = {"a": value}
+    return value
+
+
 FITTING: list[tuple[type[SQLModel], str, Any]] = [
     (Player, "email", None),
     (Player, "shirt", 32767),
@@ -219,6 +227,7 @@ FITTING: list[tuple[type[SQLModel], str, Any]] = [
     (Diary, "local", datetime(2026, 1, 31, 12)),  # noqa: DTZ001 - naive on purpose
     (Player, "signed_at", datetime(2026, 1, 31, 12, tzinfo=UTC)),
     (Player, "level", SportLevel.SENIOR),
+    (Club, "facts", nested(100)),
     (Club, "facts", {"a": [1, -2.5, None, True, {"ä": "😀"}]}),
     (Diary, "level", "a text that is no length's business"),
     (Player, "score", 1e300),
@@ -252,6 +261,9 @@ MISFITS: list[tuple[type[SQLModel], str, Any, str]] = [
     (Club, "facts", {"a": [{"b": "a\x00b"}]}, "text cannot have the character NUL"),
     (Club, "facts", {"a": ["a\ud800"]}, "text cannot have a lone surrogate"),
     (Club, "facts", {"a": {"\udfff": 1}}, "text cannot have a lone surrogate"),
+    (Club, "facts", nested(101), "it is nested more than 100 deep"),
+    (Club, "budget", Decimal("1e-401"), "it has more than 400 places"),
+    (Club, "budget", Decimal("0e401"), "it has more than 400 places"),
     (Club, "facts", {"a": [1, float("inf")]}, "a number inside it must be finite"),
     (Player, "signed_at", EARLY, "in UTC it must be between the years 1 and 9999"),
     (Player, "score", float("nan"), "it must be a finite number"),

@@ -384,6 +384,22 @@ async def test_a_deleted_row_is_not_found_along_a_path(boxes: Database) -> None:
     assert set(outside) <= set(await found(boxes, not_(where(shelf__id__gt=0))))
 
 
+async def test_a_number_is_compared_as_it_is(boxes: Database) -> None:
+    """Neither rounded to the places of its column, nor refused for having too many."""
+    prices = [row.price for row in BOXES if row.price is not None]
+    async with boxes.session() as session:
+        service = BoxService(session)
+        for number in map(Decimal, ("0.104", "2.4999", "2.5049", "3.00000001", "1e7", "1e300")):
+            found = [
+                await service.count(price=number),
+                await service.count(price__in=[number]),
+                await service.count(price__lt=number),
+                await service.count(price__gte=number),
+            ]
+            below = len([price for price in prices if price < number])
+            assert [0, 0, below, len(prices) - below] == found
+
+
 async def test_the_three_spellings_find_the_same(boxes: Database) -> None:
     """Keywords, groups and SQLAlchemy expressions."""
     expected = [row.id for row in BOXES if row.size is not None and row.size >= 1]

@@ -20,6 +20,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Enum,
+    Float,
     Integer,
     Numeric,
     SmallInteger,
@@ -28,6 +29,7 @@ from sqlalchemy import (
     inspect,
 )
 from sqlalchemy.orm import Mapper, RelationshipProperty
+from sqlalchemy.types import TypeEngine
 from sqlmodel import SQLModel
 from sqlmodel.sql.sqltypes import UTCDateTime
 
@@ -36,6 +38,10 @@ from .errors import ConfigError, InvalidValue
 F = TypeVar("F", bound=Callable[..., Any])
 
 _PLAIN = (int, str, UUID)
+MAX_JSON_DEPTH = 100
+"""How deep JSON may be nested, as in MySQL; MariaDB itself refuses more than 31 levels."""
+_MOST_PLACES = 400
+"""How many places a number may have; MariaDB cannot read 1e-99999, nor PostgreSQL 0e99999."""
 
 
 def cached(function: F) -> F:
@@ -201,13 +207,16 @@ def incomparable(column: Column[Any], value: Any) -> str | None:
             if limits and not limits[0] <= value <= limits[1]:
                 return f"it must be between {limits[0]} and {limits[1]}"
         case float() | Decimal():
-            return None if isfinite(value) else "it must be a finite number"
+            if not isfinite(value):
+                return "it must be a finite number"
+            if isinstance(value, Decimal) and abs(value.adjusted()) > _MOST_PLACES:
+                return f"it has more than {_MOST_PLACES} places"
         case str():
             return unwritable(value)
         case datetime():
             return _no_instant(value) if isinstance(column.type, UTCDateTime) else None
         case dict() | list():
-            return _unwritable_inside(value)
+            return unwritable_inside(value)
     return None
 
 
@@ -220,18 +229,19 @@ def unwritable(text: str) -> str | None:
     return None
 
 
-def _unwritable_inside(value: Any) -> str | None:
-    """Say why JSON cannot be stored: one row of it would break every reader of the column."""
-    waiting = [value]
+def unwritable_inside(value: Any) -> str | None:
+    """Say why JSON cannot be stored, or None: one row of it would break readers of the column."""
+    waiting = [(value, 1)]
     while waiting:
-        part = waiting.pop()
+        part, depth = waiting.pop()
         reason = None
         match part:
+            case dict() | list() | tuple() if depth > MAX_JSON_DEPTH:
+                reason = f"it is nested more than {MAX_JSON_DEPTH} deep"
             case dict():
-                waiting += part.keys()
-                waiting += part.values()
+                waiting += [(one, depth + 1) for pair in part.items() for one in pair]
             case list() | tuple():
-                waiting += part
+                waiting += [(one, depth + 1) for one in part]
             case str():
                 reason = unwritable(part)
             case float():
@@ -295,6 +305,16 @@ def _decimal_misfit(kind: Numeric[Any], value: Decimal) -> str | None:
     if abs(rounded) >= 10**whole:
         return f"it must have at most {whole} digits before the point"
     return None
+
+
+def unrounded(kind: TypeEngine[Any]) -> TypeEngine[Any]:
+    """Return the type in which a value is compared with those of a type.
+
+    As a decimal of so many places PostgreSQL would round what is compared, or refuse it.
+    """
+    if isinstance(kind, Numeric) and not isinstance(kind, Float):
+        return Numeric(asdecimal=kind.asdecimal)
+    return kind
 
 
 def text_type(column: Column[Any]) -> String | None:

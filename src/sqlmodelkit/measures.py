@@ -28,7 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import aliased
 from sqlmodel import SQLModel
 
-from .columns import cached, key_of, mapper_of, value_type
+from .columns import cached, key_of, mapper_of, unrounded, value_type
 from .errors import FilterError, SortError
 from .filters import OPERATORS, Compared, canonical_operator, find, operators_of
 
@@ -267,7 +267,8 @@ class Groups:
         for name, operator, size in self.having:
             expression = results[name]
             sent = [
-                bindparam(f"having_{number + n}", type_=expression.type) for n in range(size or 0)
+                bindparam(f"having_{number + n}", type_=unrounded(expression.type))
+                for n in range(size or 0)
             ]
             number += size or 0
             several = OPERATORS[operator].takes in ("list", "pair")

@@ -9,7 +9,8 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel
 from sqlmodel import SQLModel
 
-from .columns import cached, check, columns_of, relations_of, without_none
+from .columns import cached, check, columns_of, relations_of, unwritable_inside, without_none
+from .errors import InvalidValue
 
 
 @cached
@@ -55,13 +56,29 @@ def values_of(model: type[SQLModel], data: BaseModel) -> dict[str, Any]:
     A field that was not given and defaults to None is left out; a None that was given is kept.
     """
     inner = nested(model, type(data))
-    values = data.model_dump(exclude=set(inner)) if inner else data.model_dump()
+    values = dumped(data, exclude=set(inner)) if inner else dumped(data)
     given = data.model_fields_set
     found = {name: v for name, v in values.items() if name in given or v is not None}
     for name in inner:
         target = relations_of(model)[name].mapper.class_
         found[name] = [values_of(target, child) for child in getattr(data, name) or ()]
     return found
+
+
+def dumped(data: BaseModel, **options: Any) -> dict[str, Any]:
+    """Return what an input model says, by field.
+
+    Raises:
+        InvalidValue: A field has JSON that is nested too deeply for Pydantic, and for databases.
+    """
+    try:
+        return data.model_dump(**options)
+    except ValueError as error:
+        for name, value in data:
+            reason = unwritable_inside(value)
+            if reason is not None:
+                raise InvalidValue(f"{name} cannot be stored: {reason}.", fields=[name]) from error
+        raise
 
 
 def children(model: type[SQLModel], values: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:

@@ -9,7 +9,7 @@ from sqlalchemy import not_ as sql_not
 from sqlalchemy.orm import aliased
 from sqlmodel import SQLModel
 
-from sqlmodelkit.columns import cached
+from sqlmodelkit.columns import cached, unrounded
 from sqlmodelkit.errors import FilterError
 
 from .conditions import EVERYTHING, Filter, Where, count_conditions, where
@@ -219,7 +219,7 @@ def _comparison(source: _Comparison, *, inline: bool) -> ColumnElement[bool]:
     compared, operator = source.compared, source.compared.operator
     entity, hops = _followed(compared)
     column = getattr(entity, compared.name)
-    kind = compared.column.type
+    kind = unrounded(compared.column.type)
     if source.kind is not None:
         column = inside(column, compared.steps, source.kind, source.dialect)
         kind = type_of(source.kind, source.dialect)

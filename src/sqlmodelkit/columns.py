@@ -313,7 +313,7 @@ def unrounded(kind: TypeEngine[Any]) -> TypeEngine[Any]:
     As a decimal of so many places PostgreSQL would round what is compared, or refuse it.
     """
     if isinstance(kind, Numeric) and not isinstance(kind, Float):
-        return Numeric(asdecimal=kind.asdecimal)
+        return Numeric(asdecimal=True) if kind.asdecimal else Numeric(asdecimal=False)
     return kind
 
 

@@ -29,6 +29,7 @@ from sqlmodelkit import (
 from sqlmodelkit.errors import (
     CheckViolation,
     ConfigError,
+    FilterError,
     ForeignKeyViolation,
     InvalidValue,
     UniqueViolation,
@@ -311,6 +312,23 @@ async def test_json_that_is_too_deep_is_refused_by_every_verb(world: Database) -
             (failed,) = await things.insert_many([deep], report=True)
             assert ("failed", InvalidValue) == (failed.outcome, type(failed.error))
         assert 1 == await things.count()
+
+
+async def test_a_time_of_day_loses_nothing(world: Database) -> None:
+    """Microseconds are kept. No engine keeps an offset, so it is refused, also in a filter."""
+    noon, late = time(12, tzinfo=UTC), time(23, 59, 59, 999_999)
+    async with world.transaction() as session:
+        things = ThingService(session)
+        await things.create(ThingBase(name="c", clock=late))
+        await things.insert_many([ThingBase(name="d", clock=late)])
+    async with world.transaction() as session:
+        things = ThingService(session)
+        assert [late, late] == [row.clock for row in await things.all(clock=late)]
+        with pytest.raises(InvalidValue) as caught:
+            await things.insert_many([ThingBase(name="a", clock=noon), ThingBase(name="b")])
+        assert ("clock",) == caught.value.fields
+        with pytest.raises(FilterError):
+            await things.all(clock=noon)
 
 
 async def test_errors_of_bulk_are_those_of_create(world: Database) -> None:

@@ -1,14 +1,14 @@
 """What a column can hold, asked of the table models."""
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from pydantic import AwareDatetime, NaiveDatetime, ValidationError
-from sqlalchemy import BigInteger, Column, Integer, Numeric, SmallInteger, String, Text
+from sqlalchemy import BigInteger, Column, Integer, Numeric, SmallInteger, String, Text, Time
 from sqlmodel import Field, SQLModel
 
 from sqlmodelkit.columns import (
@@ -36,6 +36,8 @@ class Diary(SQLModel, table=True):
     id: int = Field(primary_key=True)
     local: NaiveDatetime | None = None
     exact: AwareDatetime | None = None
+    clock: time | None = None
+    zoned: time | None = Field(default=None, sa_type=Time(timezone=True))
     either: int | str | None = Field(default=None, sa_type=String(5))
     text: str | None = Field(default=None, sa_type=Text)
     level: SportLevel | None = None
@@ -228,6 +230,8 @@ FITTING: list[tuple[type[SQLModel], str, Any]] = [
     (Player, "signed_at", datetime(2026, 1, 31, 12, tzinfo=UTC)),
     (Player, "level", SportLevel.SENIOR),
     (Club, "facts", nested(100)),
+    (Diary, "clock", time(12, 30)),
+    (Diary, "zoned", time(12, tzinfo=UTC)),
     (Club, "facts", {"a": [1, -2.5, None, True, {"ä": "😀"}]}),
     (Diary, "level", "a text that is no length's business"),
     (Player, "score", 1e300),
@@ -265,6 +269,7 @@ MISFITS: list[tuple[type[SQLModel], str, Any, str]] = [
     (Club, "budget", Decimal("1e-401"), "it has more than 400 places"),
     (Club, "budget", Decimal("0e401"), "it has more than 400 places"),
     (Club, "facts", {"a": [1, float("inf")]}, "a number inside it must be finite"),
+    (Diary, "clock", time(12, tzinfo=UTC), "a time of day has no offset here"),
     (Player, "signed_at", EARLY, "in UTC it must be between the years 1 and 9999"),
     (Player, "score", float("nan"), "it must be a finite number"),
     (Player, "score", float("-inf"), "it must be a finite number"),

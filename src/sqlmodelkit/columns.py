@@ -6,7 +6,7 @@ takes NUL in text), so values are checked here, alike for all of them, before th
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from decimal import Decimal
 from functools import lru_cache
 from math import isfinite
@@ -25,6 +25,7 @@ from sqlalchemy import (
     Numeric,
     SmallInteger,
     String,
+    Time,
     TypeDecorator,
     inspect,
 )
@@ -202,21 +203,29 @@ def incomparable(column: Column[Any], value: Any) -> str | None:
     match value:
         case bool():
             return None
-        case int():
-            limits = bounds(column)
-            if limits and not limits[0] <= value <= limits[1]:
-                return f"it must be between {limits[0]} and {limits[1]}"
-        case float() | Decimal():
-            if not isfinite(value):
-                return "it must be a finite number"
-            if isinstance(value, Decimal) and abs(value.adjusted()) > _MOST_PLACES:
-                return f"it has more than {_MOST_PLACES} places"
+        case int() | float() | Decimal():
+            return _unfit_number(column, value)
         case str():
             return unwritable(value)
         case datetime():
             return _no_instant(value) if isinstance(column.type, UTCDateTime) else None
+        case time() if value.tzinfo is not None:
+            has_offset = isinstance(column.type, Time) and column.type.timezone
+            return None if has_offset else "a time of day has no offset here"
         case dict() | list():
             return unwritable_inside(value)
+    return None
+
+
+def _unfit_number(column: Column[Any], value: float | Decimal) -> str | None:
+    if isinstance(value, int):
+        limits = bounds(column)
+        if limits and not limits[0] <= value <= limits[1]:
+            return f"it must be between {limits[0]} and {limits[1]}"
+    elif not isfinite(value):
+        return "it must be a finite number"
+    elif isinstance(value, Decimal) and abs(value.adjusted()) > _MOST_PLACES:
+        return f"it has more than {_MOST_PLACES} places"
     return None
 
 

@@ -17,6 +17,7 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
+    Time,
     event,
     inspect,
     text,
@@ -77,6 +78,11 @@ def _utcnow_mysql(element: utcnow, compiler: SQLCompiler, **options: Any) -> str
 def _datetime_mysql(element: Any, compiler: TypeCompiler, **options: Any) -> str:
     # Without a precision MySQL and MariaDB cut a DATETIME to whole seconds.
     return "DATETIME(6)"
+
+
+@compiles(Time, "mysql", "mariadb")
+def _time_mysql(element: Any, compiler: TypeCompiler, **options: Any) -> str:
+    return "TIME(6)"
 
 
 @compiles(PrimaryKeyConstraint, "mysql", "mariadb")

@@ -171,7 +171,7 @@ def _fits(column: Column[Any], values: Sequence[Any]) -> bool:
     if kinds == {int}:
         limits = bounds(column)
         return limits is None or (limits[0] <= min(values) and max(values) <= limits[1])
-    return kinds <= {bool, bytes, UUID, date, time}
+    return kinds <= {bool, bytes, UUID, date}
 
 
 @cached

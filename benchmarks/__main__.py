@@ -25,6 +25,9 @@ def main() -> None:
     arguments = _parser().parse_args()
     if not Path("/proc/self/stat").exists():
         sys.exit("The benchmark reads CPU times from /proc, which this system does not have.")
+    if arguments.output is not None:
+        # Before the run, for a folder that cannot be made would lose what has been measured.
+        arguments.output.mkdir(parents=True, exist_ok=True)
     try:
         page, pictures = asyncio.run(_run(arguments))
     except Different as difference:

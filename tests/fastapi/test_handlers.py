@@ -321,6 +321,10 @@ async def test_handlers_of_the_application_stay(database: Database) -> None:
         async def things() -> int:
             raise HTTPException(404)
 
+        @one.post("/places")
+        async def places() -> int:
+            raise HTTPException(401, [{"msg": "Who are you?"}], {"WWW-Authenticate": "Bearer"})
+
     async with client_of(app) as own, client_of(plain) as usual:
         assert ["tea"] * 2 == [
             (await own.post(f"/numbers?number={number}")).text for number in ("x", "1")
@@ -328,6 +332,9 @@ async def test_handlers_of_the_application_stay(database: Database) -> None:
         refused = await usual.post("/numbers?number=1")
         assert (400, {"detail": "Not that one."}) == (refused.status_code, refused.json())
         assert {"detail": "Not Found"} == (await usual.post("/things")).json()
+        unknown = await usual.post("/places")
+        assert (401, [{"msg": "Who are you?"}]) == (unknown.status_code, unknown.json()["detail"])
+        assert "Bearer" == unknown.headers["WWW-Authenticate"]
 
 
 def test_openapi_tells_what_is_answered(app: FastAPI) -> None:

@@ -6,6 +6,11 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
         "A validator of the base model refuses what is stored: a 500, as FastAPI has it.",
         "A column named `metadata` is refused by SQLAlchemy 2.0; 2.1 takes it.",
     ),
+    "FastAPI": ("Tables are made, and engines opened, in a start-up event that is deprecated.",),
+    "Documentation": (
+        "Examples have a mistake of syntax, lack imports, or call what is not there.",
+        "Numbers of an example do not follow from its formula, as those for the size of a pool.",
+    ),
     "Migrations": (
         "The environment opens an async engine with a plain `with`.",
         "An address is handed over by an option that Alembic does not have.",
@@ -20,6 +25,7 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     ),
     "Observation": (
         "A detector of repeated statements shares one list among all requests.",
+        "It listens to an async engine, which SQLAlchemy refuses.",
         "A slow log writes parameters, and with them personal data, into the log.",
         "A health probe answers 200 while the database is away (`tests/fastapi/test_health.py`).",
     ),

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,16 @@ def test_importing_and_declaring_connects_nothing(tmp_path: Path) -> None:
         "Database('postgresql://nobody@192.0.2.1/nothing')"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], cwd=tmp_path, check=True)
+
+
+@guards(
+    "The package that lets SQLAlchemy wait is not required, and every await fails.",
+    seen_in="recipes",
+)
+def test_what_sqlalchemy_needs_to_wait_is_required() -> None:
+    """SQLAlchemy 2.1 does not bring greenlet by itself."""
+    needed = [name for name in requires("sqlmodelkit") or [] if "extra ==" not in name]
+    assert any(name.startswith("sqlalchemy[asyncio]") for name in needed)
 
 
 @guards("The data layer raises HTTP errors, and so needs the web framework.", seen_in="recipes")

@@ -176,3 +176,17 @@ async def test_each_row_can_fare_for_itself(world: Database) -> None:
     assert ["inserted", "failed", "inserted"] == [result.outcome for result in results]
     assert isinstance(results[1].error, UniqueViolation)
     assert ["a", "c", "old"] == [title for title, _ in await shelf(world)]
+
+
+@guards("A change of many rows is a loop with a statement for each.", seen_in="recipes")
+async def test_many_rows_are_changed_by_one_statement(world: Database) -> None:
+    """Whether they get the same value, are deleted, or are brought up to date by their keys."""
+    data = [VolumeCreate(title=str(number), isbn=str(number)) for number in range(200)]
+    async with world.transaction() as session:
+        volumes = VolumeService(session)
+        await volumes.insert_many(data)
+        with events.recording(world.engine.sync_engine) as seen:
+            assert 200 == await volumes.update_where(VolumeUpdate(stars=1), shelf=0)
+            await volumes.upsert_many(data, on="isbn")
+            assert 200 == await volumes.delete_where(shelf=0)
+    assert len(seen) <= 10  # savepoints and what is asked about the table included

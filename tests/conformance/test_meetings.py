@@ -17,6 +17,30 @@ from tests.conformance.guarding import guards
 from tests.world import VolumeCreate, VolumeService, VolumeUpdate, add_volume
 
 
+@guards(
+    "Rows are locked in the order of the arguments: two transfers there and back lock each other "
+    "out.",
+    seen_in="recipes",
+)
+async def test_rows_are_locked_in_one_order(world: Database) -> None:
+    """Whatever the order asked, which is the order of the answer."""
+    keys = [await add_volume(world, str(number)) for number in range(6)]
+
+    async def transfer(order: list[int]) -> None:
+        async with world.transaction() as session:
+            rows = await VolumeService(session).get_many(order, lock=True)
+            assert order == [row.id for row in rows]
+            await asyncio.sleep(0.001)
+            rows[0].shelf -= 1
+            rows[-1].shelf += 1
+
+    turns = [keys, keys[::-1], [*keys[3:], *keys[:3]]]
+    await asyncio.gather(*(transfer(turns[number % 3]) for number in range(30)))
+    async with world.session() as session:
+        found = await VolumeService(session).get_many(keys)
+    assert [0, 0, 10, -10, 0, 0] == [row.shelf for row in found]
+
+
 @guards("Every exception is a reason to try again, permanent ones too.", seen_in="recipes")
 @guards("A retry goes on in the session that has failed.", seen_in="recipes")
 async def test_only_meetings_are_done_again(world: Database) -> None:

@@ -1,9 +1,13 @@
 """Reads that answer exactly what was asked: no row less, none twice, none out of scope."""
 
+import json
+from typing import Annotated, Any
 from uuid import UUID
 
 import httpx2
 import pytest
+from fastapi import FastAPI, Response
+from sqlalchemy import event
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
@@ -17,7 +21,9 @@ from sqlmodelkit import (
     events,
     where,
 )
+from sqlmodelkit.fastapi import Responder, install, responder
 from tests.conformance.guarding import guards
+from tests.fastapi.conftest import application, client_of
 from tests.world import (
     ChapterService,
     Volume,
@@ -186,7 +192,7 @@ async def test_a_page_counts_only_when_asked(world: Database) -> None:
             assert (await volumes.page(limit=2, count="none")).total is None
             assert 3 == (await volumes.page(limit=5)).total
         assert 2 == len(seen)
-        assert not any("count(" in event.statement.lower() for event in seen)
+        assert not any("count(" in one.statement.lower() for one in seen)
         assert 3 == (await volumes.page(limit=2)).total
 
 
@@ -198,9 +204,9 @@ async def test_exists_reads_no_row(world: Database) -> None:
         await session.connection()
         with events.recording(world.engine.sync_engine) as seen:
             assert await VolumeService(session).exists(title="Dune")
-        (event,) = seen
-        assert "title" not in event.statement.lower().partition("from")[0]
-        assert "count(" not in event.statement.lower()
+        (sent,) = seen
+        assert "title" not in sent.statement.lower().partition("from")[0]
+        assert "count(" not in sent.statement.lower()
 
 
 @guards(
@@ -266,6 +272,53 @@ async def test_a_stream_gives_each_row_once(world: Database) -> None:
 
 
 @guards(
+    "A streamed answer is an array put together by hand, out of a session of an endpoint that has "
+    "returned.",
+    seen_in="recipes",
+)
+async def test_a_stream_is_an_answer_with_a_session_of_its_own(world: Database) -> None:
+    """Each line is a whole row, and the connection comes back, also when the client leaves."""
+    await add_writer(world, 'An "odd", one\n', volumes=30)
+    app = FastAPI()
+    install(app, world)
+
+    @app.get("/export")
+    async def export(volumes: Annotated[Responder, responder(VolumeService)]) -> Response:
+        return await volumes.stream()
+
+    async with client_of(app) as client:
+        answer = await client.get("/export")
+        rows = [VolumePublic.model_validate_json(line) for line in answer.text.splitlines()]
+        assert [*range(1, 31)] == [row.id for row in rows]
+        assert json.loads(answer.text.splitlines()[0])["title"] == rows[0].title
+    assert 0 == world.pool_status()["in_use"]
+    async with world.unit(reading=True) as unit:
+        async for part in VolumeService(unit).stream_json(into=VolumePublic, batch=5):
+            assert part
+            break
+    assert 0 == world.pool_status()["in_use"]
+
+
+@guards("The first rows of each group are cut out in Python.", seen_in="recipes")
+@guards("A condition on the label of a window function fails in every call.", seen_in="recipes")
+async def test_the_first_of_each_group_are_chosen_by_the_database(world: Database) -> None:
+    """In one statement, which answers those rows and no others."""
+    for number in range(30):
+        await add_volume(world, f"{number:02}", stars=number % 3)
+    loaded: list[object] = []
+    async with world.transaction() as session:
+        await session.connection()
+        event.listen(
+            session.sync_session, "loaded_as_persistent", lambda _, row: loaded.append(row)
+        )
+        with events.recording(world.engine.sync_engine) as seen:
+            rows = await VolumeService(session).top(2, by=("stars",), sort="-title")
+    assert ["27", "24", "28", "25", "29", "26"] == [row.title for row in rows]
+    assert 1 == len(seen)
+    assert 6 == len(loaded)
+
+
+@guards(
     "Deleted rows are read by key, in lists or by relations.",
     seen_in="FastCRUD, sqlalchemy-crud-plus, recipes",
 )
@@ -326,3 +379,25 @@ async def test_no_answer_shows_more_than_the_response_model(client: httpx2.Async
     listed = (await client.get("/writers")).json()["items"][0]
     for shown in (made, changed, listed):
         assert set(WriterPublic.model_fields) == set(shown)
+
+
+@guards("Answers are typed as plain dictionaries, or not at all.", seen_in="recipes, FastCRUD")
+def test_openapi_names_the_model_of_every_answer() -> None:
+    """With its fields; what answers nothing says so."""
+    document = application(Database("sqlite://")).openapi()
+    schemas: dict[str, Any] = document["components"]["schemas"]
+    found = 0
+    for path, operations in document["paths"].items():
+        for verb, operation in operations.items():
+            if path.startswith("/health"):
+                continue
+            (good,) = (code for code in operation["responses"] if code.startswith("2"))
+            content = operation["responses"][good].get("content")
+            if verb == "delete":
+                assert ("204", None) == (good, content)
+                continue
+            schema = content["application/json"]["schema"]
+            model = schema.get("$ref") or schema["items"]["$ref"]
+            assert schemas[model.removeprefix("#/components/schemas/")]["properties"]
+            found += 1
+    assert found >= 13

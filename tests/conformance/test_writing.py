@@ -42,14 +42,24 @@ async def stored(database: Database, key: int = 1) -> Volume:
 
 @guards("A None that was given is stored as the column's default.", seen_in="SQLModel")
 async def test_none_is_stored_as_null(world: Database) -> None:
-    """One by one, many at once, and answered by a response model."""
+    """One by one, many at once by whatever verb, and answered by a response model."""
     async with world.transaction() as session:
         volumes = VolumeService(session)
         await volumes.create(VolumeCreate(title="a", stars=None))
         await volumes.create_many([VolumeCreate(title="b", stars=None), VolumeCreate(title="c")])
         shown = await volumes.create(VolumeCreate(title="d", stars=None), into=VolumePublic)
         assert shown.stars is None
-    assert [None, None, 3, None] == [(await stored(world, key)).stars for key in range(1, 5)]
+        await volumes.upsert(VolumeCreate(title="e", stars=None, isbn="1"), on="isbn")
+        await volumes.get_or_create(VolumeCreate(title="f", stars=None, isbn="2"), on="isbn")
+        for report in (False, True):
+            one, two = (VolumeCreate(title="g", stars=None, isbn=f"{n}{report}") for n in "ab")
+            await (
+                volumes.insert_many([one], report=True) if report else volumes.insert_many([one])
+            )
+            await volumes.upsert_many([two], on="isbn", report=report)
+    assert [None, None, 3, *[None] * 7] == [
+        (await stored(world, key)).stars for key in range(1, 11)
+    ]
 
 
 @guards("An update resets every field that was not set to its default.", seen_in="Advanced Alchemy")

@@ -114,9 +114,9 @@ async def _answer_refused(request: Request, error: Exception) -> Response:
     if error.__cause__ is not None and (error.status_code, error.detail) == (400, _UNPARSED):
         item = ErrorItem(loc=["body"], msg="The body is not JSON in UTF-8.", type="json_invalid")
         return _Answer(ErrorBody(detail=[item]).model_dump(), status_code=422)
-    # What an application raises may have anything for its detail, a list too.
-    said = (error.status_code, error.detail) if isinstance(error.detail, str) else None
-    unrouted = _UNROUTED.get(said) if said is not None else None
+    # FastAPI's own kind, which an application raises, may have anything for its detail, a list too.
+    detail: Any = error.detail
+    unrouted = _UNROUTED.get((error.status_code, detail)) if isinstance(detail, str) else None
     if type(error) is not HTTPException or unrouted is None:
         return await http_exception_handler(request, error)
     place, message = unrouted

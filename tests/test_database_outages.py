@@ -237,13 +237,18 @@ async def test_a_database_that_is_not_there_is_connection_lost(url: str) -> None
 
 
 async def test_a_database_that_refuses_us_is_a_config_error(database: Database) -> None:
-    """An unknown database or user is the developer's to mend."""
+    """An unknown database or user is the developer's to mend, and is told which of them it is."""
     if not (is_postgresql(database) or is_mariadb(database)):
         return
-    url = database.settings.engine_url().set(database="no_such_database_here")
-    other = Database(url.render_as_string(hide_password=False))
-    try:
-        with pytest.raises(ConfigError, match="refused to let us in"):
-            await other.ping()
-    finally:
-        await other.close()
+    url = database.settings.engine_url()
+    wrong = {
+        url.set(database="no_such_database_here"): "no database of the name in DATABASE_URL",
+        url.set(username="no_such_user_here"): "refused the user or the password",
+    }
+    for each, told in wrong.items():
+        other = Database(each.render_as_string(hide_password=False))
+        try:
+            with pytest.raises(ConfigError, match=told):
+                await other.ping()
+        finally:
+            await other.close()

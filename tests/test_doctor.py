@@ -341,11 +341,27 @@ async def test_other_sessions_and_logins_are_no_faults(tmp_path: Path) -> None:
 
     app = FastAPI()
 
+    class SignedIn(BaseModel):
+        token: str
+
     @app.post("/login")
     async def login() -> Login:
         raise NotImplementedError
 
+    @app.post("/sign-in")
+    async def sign_in() -> SignedIn:
+        raise NotImplementedError
+
     assert "passed" == (await run("secrets", replace(subject(), app=app))).status
+
+    class Account(BaseModel):
+        api: SignedIn
+
+    @app.get("/account")
+    async def account() -> Account:
+        raise NotImplementedError
+
+    assert "failed" == (await run("secrets", replace(subject(), app=app))).status
 
 
 def test_the_application_s_own_settings_are_examined(

@@ -187,7 +187,8 @@ def _classify(error: sa.DBAPIError) -> err.SQLModelKitError | None:
     if issubclass(kind, err.SerializationFailure):
         return kind(hint="Run the unit of work again.")
     if issubclass(kind, err.ConfigError):
-        return kind("The database refused to let us in.", hint="Check DATABASE_URL.")
+        message, hint = _refusal(state, _errno(error.orig))
+        return kind(message, hint=hint)
     if issubclass(kind, err.Unavailable):
         return kind()
     about = _about(error, kind)
@@ -208,6 +209,21 @@ def _classify(error: sa.DBAPIError) -> err.SQLModelKitError | None:
         f"{_and(fields) or 'A value'} does not fit its column: {_misfit(error)}.",
         fields=fields, model=model, sqlstate=state,
     )  # fmt: skip
+
+
+def _refusal(state: str | None, errno: int | None) -> tuple[str, str]:
+    """Return why a server did not let us in, and what to do."""
+    if state == "3D000" or errno == 1049:
+        return (
+            "The server has no database of the name in DATABASE_URL.",
+            "Create it, or correct the name.",
+        )
+    if errno == 1044:
+        return (
+            "The server does not let this user into the database.",
+            "Grant it, or check DATABASE_URL.",
+        )
+    return "The server refused the user or the password.", "Check DATABASE_URL."
 
 
 def _kind(error: sa.DBAPIError) -> type[err.SQLModelKitError] | None:

@@ -173,7 +173,7 @@ def test_every_kind_of_edit_is_drawn() -> None:
     """None is declined always, or the sequences would not try it."""
     made: set[str] = set()
 
-    @settings(max_examples=200, derandomize=True, database=None)
+    @settings(max_examples=200, deadline=None, derandomize=True, database=None)
     @given(st.data())
     def draw(data: st.DataObject) -> None:
         world = first()

@@ -1,6 +1,7 @@
 """A new project is whole: its own checks and tests pass, on every engine."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -141,3 +142,26 @@ def test_a_name_is_one_of_a_package(name: str) -> None:
     """Other names are refused before anything is written."""
     with pytest.raises(ConfigError, match="A project cannot be called"):
         Choices(name).files()
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql", "mariadb"])
+def test_compose_brings_the_database_that_was_chosen(database: str) -> None:
+    """PostgreSQL where that is SQLite, which several containers cannot share."""
+    files = Choices("hero-api", database).files()  # type: ignore[arg-type] # from a table
+    service = "mariadb" if database == "mariadb" else "postgres"
+    composed = files["compose.yaml"]
+    services = re.findall(r"^  (\w+):$", composed.partition("volumes:\n  ")[0], re.MULTILINE)
+    assert ["app", service, "redis"] == services
+    assert composed.endswith(f"\nvolumes:\n  {service}:\n")
+    assert f"://app:app@{service}/app\n" in composed
+    assert f"      {service}: {{ condition: service_healthy }}\n" in composed
+    started = f"docker compose up --detach --wait {service}"
+    assert (database != "sqlite") is (started in files["README.md"])
+
+
+def test_whatever_starts_the_application_migrates_under_the_lock(minimal: Path) -> None:
+    """Alembic's own command takes none, so that containers that start together would collide."""
+    for name in ("Dockerfile", "Makefile"):
+        text = (minimal / name).read_text()
+        assert "sqlmodelkit db upgrade" in text
+        assert "alembic" not in text

@@ -60,7 +60,7 @@ def test_its_tests_pass(shop: Path, database_url: str) -> None:
 def test_it_is_filled_once(shop: Path, database_url: str) -> None:
     """By `make seed` in a database that the migrations have made."""
     for expected in (True, False):
-        projects.run_in(shop, "alembic", "--quiet", "upgrade", "head", DATABASE_URL=database_url)
+        projects.run_in(shop, "sqlmodelkit", "db", "upgrade", DATABASE_URL=database_url)
         said = projects.run_in(shop, "app.seed", DATABASE_URL=database_url)
         assert expected == ("reviews" in said)
 

@@ -76,6 +76,7 @@ class Choices:
         values = {
             "name": self.name,
             "size": self.size,
+            "database": self.database,
             "package": "app",
             "demo": False,
             "token": "API_TOKEN",

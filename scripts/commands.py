@@ -25,7 +25,8 @@ What `--help` says of each command.
 This page is made by `python -m scripts.commands`, which `make docs` runs; a test fails when it is stale.
 
 The status is 0 when a command has done its work, 1 when something failed or is not as it should be, and 2 when the call itself is wrong.
-Failures are told on stderr; `--json` prints what was found for programs on stdout.
+Failures are told on stderr.
+With `--json` stdout is one JSON document for programs, and nothing else: what was found, or `error`, `hint` and `type` of what failed.
 There are colours on a terminal only, and none with `NO_COLOR`.
 """
 

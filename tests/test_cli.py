@@ -148,3 +148,46 @@ def test_outside_of_a_project_a_command_says_so(
     assert (1, "") == (status, said)
     assert complained.startswith(f"There is no pyproject.toml in {tmp_path} or above it.")
     assert '[tool.sqlmodelkit] with entrypoint = "app.main:app"' in complained
+
+
+@pytest.mark.parametrize(
+    ("call", "status", "error", "kind"),
+    [
+        ("db ping --json --urll x", 2, "No such option: --urll", "UsageError"),
+        ("pool-size --json", 2, "Missing option '--rps'", "UsageError"),
+        ("explain nowhere --json", 1, "'nowhere' names no class.", "ConfigError"),
+        ("db ping --json --url postgresql://127.0.0.1:1/x", 1, "The database ", "ConnectionLost"),
+    ],
+)
+def test_a_program_is_told_of_failures_in_json(
+    call: str, status: int, error: str, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On stdout, whatever failed; a person finds the same on stderr."""
+    found, said, complained = run(capsys, *call.split())
+    told = json.loads(said)
+    assert (status, kind, True) == (found, told["type"], told["error"].startswith(error))
+    assert {"error", "hint", "type"} == set(told)
+    assert told["error"] in complained
+
+
+def test_what_an_application_prints_does_not_spoil_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It goes to stderr meanwhile, and is where it was without --json."""
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.sqlmodelkit]\nmodels = ["loud_models"]\nbase = "loud_models:Own"\n'
+    )
+    (tmp_path / "loud_models.py").write_text(
+        "from sqlalchemy import MetaData\n"
+        "from sqlmodel import Field, SQLModel\n"
+        "class Own(SQLModel):\n"
+        "    metadata = MetaData()\n"
+        "class Horn(Own, table=True):\n"
+        "    id: int = Field(primary_key=True)\n"
+        "print('loud')\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    status, said, complained = run(capsys, "db", "diagram", "--json")
+    assert (0, "loud\n") == (status, complained)
+    assert "mermaid" in json.loads(said)
+    assert "loud" not in run(capsys, "db", "diagram")[2]

@@ -5,7 +5,7 @@ import pytest
 from scripts.commands import PAGE, commands, help_of, render, shown
 
 EVERY = list(commands())
-WITHOUT_JSON = {"db shell", "db sql"}  # a conversation, and a text for programs already
+WITHOUT_JSON = {"db shell"}
 
 
 def test_the_reference_is_what_the_commands_say() -> None:

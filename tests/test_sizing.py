@@ -28,6 +28,15 @@ def test_the_formula_counts_an_empty_queue() -> None:
     assert exp(-0.0001) > 0.99
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), 1e12])
+def test_numbers_without_sense_are_refused(number: float) -> None:
+    """They would be reckoned with for ever."""
+    with pytest.raises(ConfigError, match=r"rps is|keep 2\.6e"):
+        advise(rps=number, latency_ms=2000, workers=1)
+    with pytest.raises(ConfigError, match=r"headroom is|connections busy"):
+        advise(rps=1, latency_ms=20, workers=1, headroom=number)
+
+
 def test_advice_tells_its_reckoning() -> None:
     """Little's law, headroom, waiting, the server's limit, the verdict."""
     advice = advise(rps=300, latency_ms=20, workers=4, server_limit=100)

@@ -4,7 +4,7 @@ Start at `advise`, which only reckons; `server_limit` asks the server how many i
 """
 
 from dataclasses import dataclass
-from math import ceil, floor
+from math import ceil, floor, isfinite
 
 from sqlalchemy import text
 
@@ -14,6 +14,7 @@ from .errors import ConfigError
 RARE = 0.01
 """The share of requests that may have to wait for a connection."""
 
+_MOST_BUSY = 100_000
 _SPARE_CONNECTIONS = 10
 """Left free for migrations, backups, monitoring and people."""
 
@@ -64,10 +65,15 @@ def advise(
         ConfigError: A number makes no sense.
     """
     _check(rps=rps, latency_ms=latency_ms, workers=workers, server_limit=server_limit)
-    if headroom < 0:
+    if headroom < 0 or not isfinite(headroom):
         raise ConfigError(f"headroom is {headroom:g}.", hint="It is 0 or more; 0.3 is 30 %.")
     busy = rps * latency_ms / 1000
     planned = busy * (1 + headroom)
+    if planned > _MOST_BUSY:
+        raise ConfigError(
+            f"{rps:g} requests/s of {latency_ms:g} ms keep {planned:.3g} connections busy.",
+            hint="No server has so many; look at the units: latency is in milliseconds.",
+        )
     size = servers_for(planned / workers)
     usable = max(0, server_limit - min(_SPARE_CONNECTIONS, server_limit // 5))
     share = floor(usable / workers)
@@ -109,7 +115,7 @@ def _verdict(*, fits: bool, size: int, share: int, total: int, usable: int) -> s
 
 def _check(**numbers: float) -> None:
     for name, number in numbers.items():
-        if number <= 0:
+        if number <= 0 or not isfinite(number):
             raise ConfigError(f"{name} is {number:g}.", hint="It has to be more than 0.")
 
 

@@ -11,7 +11,17 @@ import pytest
 from sqlalchemy import Column, Integer, Table, text
 
 from sqlmodelkit import ConfigError, Database, DatabaseSettings, Locked
-from sqlmodelkit.migrations import Schema, current, downgrade, history, init, upgrade
+from sqlmodelkit.doctor import Subject, examine
+from sqlmodelkit.migrations import (
+    Schema,
+    check,
+    current,
+    downgrade,
+    history,
+    init,
+    stamp,
+    upgrade,
+)
 from sqlmodelkit.migrations.comparing import JOURNAL
 from sqlmodelkit.migrations.environment import connected
 
@@ -105,6 +115,35 @@ async def test_migrations_are_told_as_they_run(schema: Schema) -> None:
     undone = await downgrade(schema, "base")
     assert [("0002", False), ("0001", False)] == [(step.revision, step.up) for step in undone]
     assert [False, False] == [each.applied for each in await history(schema)]
+
+
+async def test_a_database_that_newer_code_has_migrated_is_told_of(schema: Schema) -> None:
+    """Nothing is run; each command says so, and a stamp forgets the revision that is lost."""
+    write(schema, 1, made("one"), 'op.drop_table("one")')
+    write(schema, 2, made("two"), 'op.drop_table("two")')
+    await upgrade(schema)
+    lost = schema.directory / "versions" / "0002.py"
+    lost.unlink()
+    state = await current(schema)
+    assert (("0002",), ("0002",), (), False) == (
+        state.current,
+        state.unknown,
+        state.pending,
+        state.at_head,
+    )
+    assert [None] == [each.applied for each in await history(schema)]
+    drift = await check(schema, migrations=False)
+    assert (("0002",), (), True) == (drift.unknown, drift.pending, bool(drift))
+    with pytest.raises(ConfigError, match="Can't locate revision identified by '0002'"):
+        await upgrade(schema)
+    subject = Subject(settings=schema.settings, metadata=schema.metadata, schema=schema)
+    (finding,) = await examine(subject, only=["migrations"])
+    assert ("failed", "At 0002, which is not among the migrations.") == (
+        finding.status,
+        finding.problems[0][0],
+    )
+    await stamp(schema)
+    assert ((), True) == ((now := await current(schema)).unknown, now.at_head)
 
 
 @pytest.mark.slow

@@ -92,7 +92,9 @@ async def backup(
 
 def _check(path: Path, *, overwrite: bool) -> None:
     if path.exists() and not overwrite:
-        raise ConfigError(f"{path} is there already.", hint="Name another file, or overwrite it.")
+        raise ConfigError(
+            f"{path} is there already.", hint="Name another file, or overwrite it (--overwrite)."
+        )
     if not path.parent.is_dir():
         raise ConfigError(f"There is no directory {path.parent}.", hint="Make it first.")
 

@@ -100,7 +100,7 @@ async def restore(
         rows = sum(there.values())
         raise ConfigError(
             f"The database has {len(there)} tables with {rows} rows.",
-            hint="Restore into an empty one, or say that they may be replaced.",
+            hint="Restore into an empty one, or say that they may be replaced (--replace).",
         )
     started = time.perf_counter()
     await _load(path, settings, replace=replace)

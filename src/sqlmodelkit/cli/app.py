@@ -15,7 +15,7 @@ from sqlmodelkit import SQLModelKitError
 from sqlmodelkit.projects import root_of
 
 from . import add, copies, db, existing, explain, health, migrating, new, upgrading
-from .output import complain, examples
+from .output import complain, examples, replying
 
 app = typer.Typer(
     name="sqlmodelkit",
@@ -94,11 +94,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
     here = Path.cwd()
     sys.path[:0] = dict.fromkeys([str(here), str(root_of(here) or here)])
     app.rich_markup_mode = "rich" if sys.stdout.isatty() else None
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if "--json" in given and "--help" not in given:
+        return _for_programs(given)
     try:
-        app(None if arguments is None else list(arguments), prog_name="sqlmodelkit")
+        app(given, prog_name="sqlmodelkit")
     except SQLModelKitError as error:
         complain(error)
         return 1
     except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 1
+        return _status(end.code)
     return 0
+
+
+def _for_programs(given: list[str]) -> int:
+    """Run a command for a program: it gets JSON on stdout, also when the command fails."""
+    with replying() as reply:
+        try:
+            return _status(app(given, prog_name="sqlmodelkit", standalone_mode=False))
+        except SQLModelKitError as error:
+            complain(error)
+            reply.fail(error.message, hint=error.hint, kind=type(error).__name__)
+        except typer.Abort:
+            typer.echo("Aborted!", err=True)
+            reply.fail("Aborted!", kind="Abort")
+        except SystemExit as end:
+            return _status(end.code)
+        except Exception as error:
+            # A mistake in the call; its class is one of typer's private ones.
+            if not hasattr(error, "format_message") or not hasattr(error, "show"):
+                reply.fail(f"{type(error).__name__}: {error}", kind=type(error).__name__)
+                raise
+            error.show()
+            reply.fail(error.format_message(), hint="See --help.", kind="UsageError")
+            return _status(getattr(error, "exit_code", 2))
+    return 1
+
+
+def _status(code: object) -> int:
+    if code is None:
+        return 0
+    return code if isinstance(code, int) else 1

@@ -4,6 +4,7 @@ Start at `revision`. What runs them is in `running`.
 """
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import asdict
 from typing import Annotated
 
@@ -26,6 +27,14 @@ def schema_here(url: str | None) -> kit.Schema:
     """
     settings = None if url is None else DatabaseSettings(url=url)
     return kit.Schema.of(find_project(), settings=settings)
+
+
+def unknown_told(revisions: Collection[str]) -> str:
+    """Return what to do about revisions that the database has and the project has not."""
+    return (
+        f"{', '.join(revisions)}, which is not among the migrations: newer code has run it. "
+        "Bring its file here; if it is lost, sqlmodelkit db stamp forgets it."
+    )
 
 
 def _pairs(option: str, given: list[str] | None) -> dict[str, str]:
@@ -173,6 +182,8 @@ def check(
     lines = []
     if drift.heads:
         lines.append(f"Several heads: {', '.join(drift.heads)}. Run sqlmodelkit db merge.")
+    if drift.unknown:
+        lines.append(f"The database is at {unknown_told(drift.unknown)}")
     if drift.pending:
         lines.append(f"Not applied: {', '.join(drift.pending)}. Run sqlmodelkit db upgrade.")
     for place, notes in (("database", drift.database), ("migrations", drift.migrations or ())):
@@ -193,7 +204,9 @@ def sql(
     *,
     down: Annotated[bool, typer.Option("--down", help="The way back.")] = False,
     url: UrlOption = None,
+    as_json: JsonFlag = False,
 ) -> None:
     """Print the SQL of migrations, without any database."""
     start, _, end = revisions.partition(":")
-    typer.echo(kit.sql(schema_here(url), start, end or "heads", down=down).strip())
+    text = kit.sql(schema_here(url), start, end or "heads", down=down).strip()
+    show(text, data={"sql": text}, as_json=as_json)

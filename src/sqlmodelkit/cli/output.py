@@ -5,7 +5,11 @@ Start at `show`. `NO_COLOR` is kept by rich itself.
 
 import json
 import sys
-from typing import Annotated, Any
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Annotated, Any, TextIO
 
 import typer
 from rich.console import Console, RenderableType
@@ -14,6 +18,44 @@ from sqlmodelkit import SQLModelKitError
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 """The option that every command has which tells something."""
+
+
+@dataclass(slots=True)
+class Reply:
+    """What a program gets on stdout: one JSON document, whatever happens.
+
+    Attributes:
+        out: Where it goes.
+        is_given: Whether it has been given.
+    """
+
+    out: TextIO
+    is_given: bool = False
+
+    def give(self, data: Any) -> None:
+        """Print what was found."""
+        self.is_given = True
+        self.out.write(json.dumps(data, indent=2, default=str) + "\n")
+
+    def fail(self, message: str, *, hint: str | None = None, kind: str) -> None:
+        """Print what failed, where nothing has been printed that says so."""
+        if not self.is_given:
+            self.give({"error": message, "hint": hint, "type": kind})
+
+
+_reply: ContextVar[Reply | None] = ContextVar("reply", default=None)
+
+
+@contextmanager
+def replying() -> Iterator[Reply]:
+    """Keep stdout for one JSON document: what the application prints meanwhile goes to stderr."""
+    reply = Reply(sys.stdout)
+    token = _reply.set(reply)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield reply
+    finally:
+        _reply.reset(token)
 
 
 def examples(*lines: str) -> str:
@@ -31,7 +73,7 @@ def show(text: RenderableType, *, data: Any, as_json: bool) -> None:
         as_json: Whether a program asked.
     """
     if as_json:
-        sys.stdout.write(json.dumps(data, indent=2, default=str) + "\n")
+        (_reply.get() or Reply(sys.stdout)).give(data)
     elif isinstance(text, str):
         sys.stdout.write(text + "\n")
     else:

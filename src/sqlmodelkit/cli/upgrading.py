@@ -18,7 +18,7 @@ from sqlmodelkit.migrations.resetting import seed as fill_with
 from sqlmodelkit.projects import find_object, find_project
 
 from .db import UrlOption, app
-from .migrating import schema_here
+from .migrating import schema_here, unknown_told
 from .output import JsonFlag, examples, show
 
 LockTimeout = Annotated[
@@ -102,6 +102,7 @@ def current(url: UrlOption = None, as_json: JsonFlag = False) -> None:
     at = ", ".join(state.current) or "before the first migration"
     lines = [f"{at}{' (newest)' if state.at_head else ''}"]
     lines += [f"not applied: {each.revision} {each.message}" for each in state.pending]
+    lines += [unknown_told(state.unknown)] if state.unknown else []
     show("\n".join(lines), data=asdict(state), as_json=as_json)
     if not state.at_head:
         raise typer.Exit(1)

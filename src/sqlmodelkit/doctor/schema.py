@@ -15,6 +15,16 @@ async def at_head(subject: Subject) -> Seen:
     problems = []
     if len(state.heads) > 1:
         problems.append((f"There are heads {', '.join(state.heads)}.", "sqlmodelkit db merge"))
+    if state.unknown:
+        problems.append(
+            (
+                f"At {', '.join(state.unknown)}, which is not among the migrations.",
+                (
+                    "Deploy the code that has it; if it is lost, sqlmodelkit db stamp, "
+                    "then sqlmodelkit db check"
+                ),
+            )
+        )
     if state.pending:
         names = ", ".join(f"{each.revision} ({each.message})" for each in state.pending)
         problems.append((f"Not run yet: {names}.", "sqlmodelkit db upgrade"))

@@ -17,7 +17,7 @@ from .place import Schema
 from .reviewing import Note, review
 from .running import upgrade
 from .scratch import scratch
-from .states import heads_in
+from .states import heads_in, unknown_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +29,17 @@ class Drift:
         pending: Newest migrations that the database has not.
         database: What would have to be done to make the database what the models say.
         migrations: What would have to be done after all migrations; None when nobody asked.
+        unknown: Revisions that the database is at, and that are not among the migrations.
     """
 
     heads: tuple[str, ...] = ()
     pending: tuple[str, ...] = ()
     database: tuple[Note, ...] = ()
     migrations: tuple[Note, ...] | None = None
+    unknown: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.heads or self.pending or self.database or self.migrations)
+        return bool(self.heads or self.pending or self.database or self.migrations or self.unknown)
 
 
 async def check(schema: Schema, *, migrations: bool = True) -> Drift:
@@ -51,7 +53,8 @@ async def check(schema: Schema, *, migrations: bool = True) -> Drift:
         ConfigError: A migration fails, or no database can be made to try them.
         Unavailable: The database does not answer.
     """
-    newest = tuple(scripts_of(schema).get_heads())
+    scripts = scripts_of(schema)
+    newest = tuple(scripts.get_heads())
     async with connected(schema.settings, reading=True) as connection:
         at = await heads_in(connection)
         found = await connection.run_sync(lambda sync: differences(sync, schema))
@@ -62,8 +65,9 @@ async def check(schema: Schema, *, migrations: bool = True) -> Drift:
             await upgrade(tried)
             async with connected(settings) as connection:
                 anew = await connection.run_sync(lambda sync: differences(sync, schema))
-    pending = tuple(name for name in newest if name not in at)
-    return Drift(newest if len(newest) > 1 else (), pending, found, anew)
+    unknown = unknown_in(scripts, at)
+    pending = tuple(name for name in newest if name not in at and not unknown)
+    return Drift(newest if len(newest) > 1 else (), pending, found, anew, unknown)
 
 
 def differences(connection: Connection, schema: Schema) -> tuple[Note, ...]:

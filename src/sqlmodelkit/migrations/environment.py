@@ -94,7 +94,11 @@ def speaking() -> Iterator[None]:
     try:
         yield
     except CommandError as error:
-        raise ConfigError(str(error).replace("\n", " ")) from error
+        said = str(error).replace("\n", " ")
+        hint = None
+        if said.startswith("Can't locate revision"):
+            hint = "Run sqlmodelkit db history for those there are, db current for the database's."
+        raise ConfigError(said, hint=hint) from error
 
 
 def engine_of(settings: DatabaseSettings, *, lock_timeout: float = LOCK_TIMEOUT) -> EngineOptions:

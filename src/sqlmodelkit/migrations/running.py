@@ -38,7 +38,7 @@ from .environment import (
 )
 from .journal import Journal, changes
 from .place import Schema
-from .states import heads_in
+from .states import heads_in, unknown_in
 
 ATTEMPTS = 10
 LOCK = "migrations"
@@ -133,13 +133,18 @@ async def downgrade(
 async def stamp(schema: Schema, target: str = "heads") -> None:
     """Note that the database is at a revision, without running anything.
 
+    A revision that the database is at and that is not among the migrations is forgotten.
+
     Raises:
         ConfigError: There is no such revision.
         Unavailable: The database does not answer.
     """
-    scripts_of(schema)
+    scripts = scripts_of(schema)
     async with connected(schema.settings) as connection:
-        await on_connection(connection, lambda config: command.stamp(config, target), schema)
+        purge = bool(unknown_in(scripts, await heads_in(connection)))
+        await on_connection(
+            connection, lambda config: command.stamp(config, target, purge=purge), schema
+        )
 
 
 async def _locked(

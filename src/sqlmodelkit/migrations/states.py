@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from alembic import command
 from alembic.runtime.migration import MigrationContext
-from alembic.script import Script
+from alembic.script import Script, ScriptDirectory
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sqlmodelkit.errors import ConfigError
@@ -31,11 +31,15 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Where a database is: its revisions, the newest there are, and what lies between."""
+    """Where a database is: its revisions, the newest there are, and what lies between.
+
+    `unknown` are those of its revisions that are not among the migrations: newer code has run them.
+    """
 
     current: tuple[str, ...]
     heads: tuple[str, ...]
     pending: tuple[Revision, ...]
+    unknown: tuple[str, ...] = ()
 
     @property
     def at_head(self) -> bool:
@@ -56,31 +60,45 @@ async def current(schema: Schema) -> State:
     """Tell where the database is.
 
     Raises:
-        ConfigError: It is at a revision that is not among the migrations.
+        ConfigError: There are no migrations.
         Unavailable: It does not answer.
     """
     scripts = scripts_of(schema)
     async with connected(schema.settings, reading=True) as connection:
         at = await heads_in(connection)
-    with speaking():
-        known = tuple(scripts.get_revision(each).revision for each in at)
-        pending = [
+    unknown = unknown_in(scripts, at)
+    known = tuple(each for each in at if each not in unknown)
+    # What a revision follows that nobody knows is not known either.
+    pending = (
+        [
             _told(script, applied=False)
             for script in scripts.iterate_revisions("heads", known or "base")
         ]
-    return State(at, tuple(sorted(scripts.get_heads())), tuple(reversed(pending)))
+        if known or not unknown
+        else []
+    )
+    return State(at, tuple(sorted(scripts.get_heads())), tuple(reversed(pending)), unknown)
+
+
+def unknown_in(scripts: ScriptDirectory, at: Sequence[str]) -> tuple[str, ...]:
+    """Return those revisions of a database that are not among the migrations."""
+    names = {script.revision for script in scripts.walk_revisions()}
+    return tuple(each for each in at if each not in names)
 
 
 async def history(schema: Schema) -> list[Revision]:
     """Return all migrations, the newest first, and whether the database has them.
 
+    That is None for all when the database is at a revision that is not among them.
+
     Raises:
-        ConfigError: The database is at a revision that is not among them.
+        ConfigError: There are no migrations.
         Unavailable: It does not answer.
     """
-    pending = {each.revision for each in (await current(schema)).pending}
+    state = await current(schema)
+    pending = {each.revision for each in state.pending}
     return [
-        _told(script, applied=script.revision not in pending)
+        _told(script, applied=None if state.unknown else script.revision not in pending)
         for script in scripts_of(schema).walk_revisions()
     ]
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -122,12 +122,13 @@ def _for_programs(given: list[str]) -> int:
             return _status(end.code)
         except Exception as error:
             # A mistake in the call; its class is one of typer's private ones.
-            if not hasattr(error, "format_message") or not hasattr(error, "show"):
+            mistake: Any = error
+            if not hasattr(mistake, "format_message"):
                 reply.fail(f"{type(error).__name__}: {error}", kind=type(error).__name__)
                 raise
-            error.show()
-            reply.fail(error.format_message(), hint="See --help.", kind="UsageError")
-            return _status(getattr(error, "exit_code", 2))
+            mistake.show()
+            reply.fail(mistake.format_message(), hint="See --help.", kind="UsageError")
+            return _status(mistake.exit_code)
     return 1
 
 

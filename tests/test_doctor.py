@@ -1,13 +1,14 @@
 """The list for production: each check has a case that fails and one that passes."""
 
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel
-from sqlalchemy import MetaData, text
+from sqlalchemy import Double, MetaData, text
 from sqlmodel import Field, Relationship, SQLModel
 
 from sqlmodelkit import ConfigError, Database, DatabaseSettings, IntKey, ServiceBase
@@ -313,6 +314,89 @@ async def test_passwords_do_not_belong_into_the_source(tmp_path: Path) -> None:
     ] == [problem for problem, _ in found.problems]
     assert "t0ps3cr3t" not in str(found)
     assert "unknown" == (await run("credentials", subject())).status
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'engine = create_engine("postgresql://db.example.org/x", connect_args={"password": "t0ps3cr3t"})',
+        'url = URL.create("postgresql", host="db.example.org", password="t0ps3cr3t")',
+        'connection = asyncpg.connect(host="db.example.org", password="t0ps3cr3t")',
+        'SECRET_KEY = "t0ps3cr3t"',
+        'class Settings(BaseSettings):\n    secret_key: str = "t0ps3cr3t"',
+        'class Settings(BaseSettings):\n    api_key: SecretStr = SecretStr("t0ps3cr3t")',
+        'class Settings(BaseSettings):\n    api_key: SecretStr = Field(default=SecretStr("t0ps3cr3t"))',
+        'app.config["SECRET_KEY"] = "t0ps3cr3t"',
+        'self.password = "t0ps3cr3t"',
+        'key = os.environ.get("JWT_SECRET", "t0ps3cr3t")',
+        'key = os.getenv("JWT_SECRET", "t0ps3cr3t")',
+        'def connect(host, password="t0ps3cr3t"): ...',
+        'GITHUB_TOKEN = "t0ps3cr3t-t0ps3cr3t"',
+        'KEY = """\n-----BEGIN RSA PRIVATE KEY-----\nt0ps3cr3t\n"""',
+    ],
+)
+async def test_secrets_are_no_literals(line: str, tmp_path: Path) -> None:
+    """Neither where something connects, nor as a value, nor as what holds by default."""
+    about = replace(subject(), root=tmp_path)
+    (tmp_path / "bad.py").write_text(f"{line}\n")
+    found = await run("credentials", about)
+    assert ("failed", 1) == (found.status, len(found.problems))
+    assert "t0ps3cr3t" not in str(found)
+
+
+async def test_what_is_named_like_a_secret_need_not_be_one(tmp_path: Path) -> None:
+    """Names of fields, texts for people, kinds of tokens, servers of this machine."""
+    (tmp_path / "good.py").write_text(
+        "class Settings(BaseSettings):\n"
+        "    secret_key: SecretStr\n"
+        "    api_token: str = ''\n"
+        "    password: str = Field(min_length=8)\n"
+        "class Kind(StrEnum):\n"
+        '    ACCESS_TOKEN = "access-token-v1"\n'
+        '    PASSWORD = "by-password"\n'
+        'TOKEN_URL = "/sign-in"\n'
+        'PASSWORD = "password"\n'
+        'no_password = "Choose another password."\n'
+        'primary_key = "hero_id"\n'
+        'upgrade_token = "upgrades"\n'
+        'url = URL.create("postgresql", host="localhost", password="postgres")\n'
+        'user = User(password="t0ps3cr3t")\n'
+        'key = os.environ["SECRET_KEY"]\n'
+        'key = os.environ.get("SECRET_KEY", "")\n'
+        "def sign_in(password: str, token: str | None = None): ...\n"
+    )
+    (tmp_path / ".env.example").write_text("# copy me\nDB_CURSOR_SECRET=\nAPI_TOKEN=<a token>\n")
+    assert () == (await run("credentials", replace(subject(), root=tmp_path))).problems
+    (tmp_path / ".env.example").write_text("\nexport API_KEY='t0ps3cr3t'\n")
+    found = await run("credentials", replace(subject(), root=tmp_path))
+    assert [".env.example:2 gives away API_KEY."] == [problem for problem, _ in found.problems]
+
+
+async def test_mariadb_and_mysql_keep_numbers_whole() -> None:
+    """By a type that has the digits; the others keep them anyway."""
+
+    class Sizes(SQLModel):
+        metadata = MetaData()
+
+    class Scale(Sizes, IntKey, table=True):
+        weight: float
+        price: Decimal
+        exact: float = Field(sa_type=Double)
+        fine: Decimal = Field(max_digits=10, decimal_places=2)
+
+    about = replace(subject("mariadb://u@localhost/x"), metadata=Scale.metadata)
+    assert (
+        (
+            "scale.weight keeps about 7 digits of a float.",
+            "Put sa_type=Double on the field of scale.weight.",
+        ),
+        (
+            "scale.price keeps no decimal places: 1.5 is stored as 2.",
+            "Put max_digits=… and decimal_places=… on the field of scale.price.",
+        ),
+    ) == (await run("numbers", about)).problems
+    other = replace(subject(PG), metadata=Scale.metadata)
+    assert "passed" == (await run("numbers", other)).status
 
 
 async def test_sessions_keep_what_they_have_read(tmp_path: Path) -> None:

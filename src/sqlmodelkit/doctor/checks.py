@@ -73,6 +73,12 @@ CHECKS = (
         models.filter_indexes,
     ),
     Check(
+        "numbers",
+        "MariaDB and MySQL round what is stored, without an error.",
+        "error",
+        models.numbers,
+    ),
+    Check(
         "back-populates",
         "One side of a relation does not notice what is changed at the other.",
         "warning",

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import MetaData, Table
+from sqlalchemy import Double, Float, MetaData, Numeric, Table
+from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import RelationshipProperty
 
 from sqlmodelkit.advising import indexed
@@ -14,6 +15,8 @@ from sqlmodelkit.service import ServiceBase
 from .findings import Seen, Subject
 
 Service = type[ServiceBase[Any, Any, Any]]
+_DOUBLE_BITS = 25
+"""From this precision on FLOAT is DOUBLE there."""
 _PARTS = {
     "contains",
     "icontains",
@@ -104,6 +107,25 @@ def _column(model: type[Any], field: str) -> Any:
     for relation in relations:
         model = relations_of(model)[relation].mapper.class_
     return columns_of(model)[name]
+
+
+def numbers(subject: Subject) -> Seen:
+    """Look for columns in which MariaDB and MySQL keep less of a number than Python has."""
+    if subject.engine not in ("mysql", "mariadb"):
+        return Seen(said=f"{subject.engine} keeps them")
+    problems = []
+    for table in subject.metadata.tables.values():
+        for column in table.columns:
+            kind = column.type.dialect_impl(mysql.dialect())
+            where = f"{table.name}.{column.name}"
+            if isinstance(kind, Float):
+                if not isinstance(kind, Double) and (kind.precision or 0) < _DOUBLE_BITS:
+                    fix = f"Put sa_type=Double on the field of {where}."
+                    problems.append((f"{where} keeps about 7 digits of a float.", fix))
+            elif isinstance(kind, Numeric) and kind.scale is None:
+                fix = f"Put max_digits=… and decimal_places=… on the field of {where}."
+                problems.append((f"{where} keeps no decimal places: 1.5 is stored as 2.", fix))
+    return Seen(tuple(problems))
 
 
 def back_populates(subject: Subject) -> Seen:

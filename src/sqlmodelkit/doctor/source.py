@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .findings import Seen, Subject
+from .literals import is_secret, secrets_in
 
 _URL = re.compile(
     r"\b(?:postgres(?:ql)?|mysql|mariadb|redis|amqp)(?:\+\w+)?://[^\s:/@'\"]+:([^\s@'\"]+)@([\w.-]+)"
 )
-_SUFFIXES = {".py", ".toml", ".ini", ".cfg", ".yml", ".yaml", ".json", ".env"}
+_SUFFIXES = {".py", ".toml", ".ini", ".cfg", ".yml", ".yaml", ".json", ".env", ".pem", ".key"}
 _NOT_OURS = {"node_modules", "__pycache__", "tests", "test"}
 _HERE = {
     "localhost",
@@ -27,13 +28,15 @@ _HERE = {
 _PLACEHOLDERS = re.compile(
     r"^(?:\$|\{|<|%|\*|x+$|\.\.\.|…|password$|secret$|pass$|changeme$)", re.IGNORECASE
 )
+_PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----$")
+_ADDRESS = "Put the address into the environment as DATABASE_URL, and change the password."
 _MAKERS = {"AsyncSession", "Session", "async_sessionmaker", "sessionmaker"}
 _PRIVATE = {".env", ".env.local"}
 _MOST_BYTES = 1_000_000
 
 
 def credentials(subject: Subject) -> Seen:
-    """Look for addresses with a password in files of the project."""
+    """Look for passwords, keys and tokens that stand in files of the project."""
     if subject.root is None:
         return Seen(unknown="the source is not known")
     problems = []
@@ -43,13 +46,50 @@ def credentials(subject: Subject) -> Seen:
                 fix = f"Add {path.name} to .gitignore."
                 problems.append((f"{path.name} is not in .gitignore.", fix))
             continue
-        for number, line in enumerate(path.read_text(errors="replace").splitlines(), start=1):
-            for password, host in _URL.findall(line):
-                if host not in _HERE and not _PLACEHOLDERS.match(password):
-                    where = f"{path.relative_to(subject.root)}:{number}"
-                    fix = "Put the address into the environment as DATABASE_URL, and change the password."
-                    problems.append((f"{where} has the password of {host}.", fix))
+        text = path.read_text(errors="replace")
+        name = path.relative_to(subject.root)
+        for number, line in enumerate(text.splitlines(), start=1):
+            problems += [(f"{name}:{number} {what}", fix) for what, fix in _in_line(line)]
+            if path.name.startswith(".env"):
+                problems += [(f"{name}:{number} {what}", fix) for what, fix in _in_env(line)]
+        if path.suffix == ".py":
+            problems += [(f"{name}:{number} {what}", fix) for number, what, fix in _in_python(text)]
     return Seen(tuple(problems))
+
+
+def _in_line(line: str) -> Iterator[tuple[str, str]]:
+    for password, host in _URL.findall(line):
+        if host not in _HERE and not _PLACEHOLDERS.match(password):
+            yield f"has the password of {host}.", _ADDRESS
+    if _PRIVATE_KEY.search(line):
+        fix = (
+            "Take the key out of the source, let a file or the environment give it, and change it."
+        )
+        yield "has a private key.", fix
+
+
+def _in_env(line: str) -> Iterator[tuple[str, str]]:
+    name, separator, value = line.partition("=")
+    name, value = name.strip().removeprefix("export "), value.strip().strip("'\"")
+    if separator and is_secret(name, value) and not _PLACEHOLDERS.match(value):
+        fix = "Leave its value out of files that are committed, and change it."
+        yield f"gives away {name}.", fix
+
+
+def _in_python(text: str) -> Iterator[tuple[int, str, str]]:
+    try:
+        tree = ast.parse(text)
+    except SyntaxError:
+        return
+    for found in secrets_in(tree):
+        if found.host is None:
+            fix = (
+                "Declare it in a class of BaseSettings without a default, so that the "
+                "environment gives it, and change its value."
+            )
+            yield found.line, f"gives away {found.name}.", fix
+        elif found.host not in _HERE:
+            yield found.line, f"connects with a {found.name} in the source.", _ADDRESS
 
 
 def expire_on_commit(subject: Subject) -> Seen:

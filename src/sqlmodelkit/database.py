@@ -304,9 +304,11 @@ class Database:
         """Return how many connections are open, in use, and may be opened."""
         pools = [engine.pool for engine in self._engines()]
         queues = [pool for pool in pools if isinstance(pool, AsyncAdaptedQueuePool)]
+        known = [liveness_of(engine) for engine in self._engines()]
         return {
-            "open": sum(liveness_of(engine).open for engine in self._engines()),
-            "in_use": sum(pool.checkedout() for pool in queues),
+            "open": sum(liveness.open for liveness in known),
+            "in_use": sum(pool.checkedout() for pool in queues)
+            - sum(liveness.resting for liveness in known),
             "limit": self.settings.pool_size + self.settings.max_overflow,
         }
 

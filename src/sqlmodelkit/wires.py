@@ -146,14 +146,8 @@ class DriverWire:
         held, self._held = self._held, None
         if held is None:
             return
-        self._liveness.untouched(held)
-        pool: Any = self._engine.pool
-        room = pool.checkedin() < pool.size() and self._liveness.kept(held)
-        if room and self._liveness.quiet(pool):
-            held.close()
-        else:
-            # A full pool closes the connection, which takes an answer of the server.
-            await whole(greenlet_spawn(held.close))
+        if not self._liveness.leave(self._engine, held):
+            await self._liveness.give_back(self._engine, held)
 
     async def fetch(self, statement: Compiled | Statement, values: Mapping[str, Any]) -> Rows:
         """Run a statement with values for its parameters.

@@ -17,7 +17,8 @@ LIVENESS = "sqlmodelkit_liveness"
 """Execution option of an engine: what is known of its connections, a `Liveness`."""
 
 _ALIVE_SECONDS = 0.5
-_USED, CLEAN = "sqlmodelkit_used", "sqlmodelkit_clean"
+_OUT_SECONDS = 1.0
+_OUT, _USED, CLEAN = "sqlmodelkit_out", "sqlmodelkit_used", "sqlmodelkit_clean"
 _ERA = "sqlmodelkit_era"
 _UNTESTED = "sqlmodelkit_untested"
 
@@ -41,6 +42,7 @@ class Liveness:
         self._at_once: asyncio.Task[Any] | None = None
         self._era = 0
         self._open: set[int] = set()
+        self._resting: list[PoolProxiedConnection] = []
         self.arriving: set[asyncio.Future[Any]] = set()
         self.direct = options.direct
         self.begins = options.explicit_begin
@@ -56,6 +58,8 @@ class Liveness:
         all else that a checkout does: Python gives it a stack of its own.
         """
         pool: Any = engine.pool
+        if self._resting and (rested := self._rested(engine)) is not None:
+            return rested
         if not pool.checkedin() or not self.quiet(pool):
             return None
         held = self._idle(engine)
@@ -64,6 +68,67 @@ class Liveness:
             held.close()
             return None
         return held
+
+    def _rested(self, engine: Engine) -> PoolProxiedConnection | None:
+        held = self._resting.pop()
+        if self.quiet(engine.pool) and not self.dead(held) and self._is_known(held):
+            return held
+        self._return(engine, held)
+        return None
+
+    def leave(self, engine: Engine, held: PoolProxiedConnection) -> bool:
+        """Let a connection rest until the event loop's next turn; False when it cannot.
+
+        Whoever comes in this turn takes it without the pool, whose checkout and return are dear
+        beside the reading of one row. Now and then it goes back all the same, for the pool has
+        connections made anew when they are old.
+        """
+        pool: Any = engine.pool
+        idle = pool.checkedin()
+        # Those who ask the pool shall find one, and what rests has to find room.
+        if not 0 < idle < pool.size() - len(self._resting) or not self.quiet(pool):
+            return False
+        now = monotonic()
+        if now - held.info[_OUT] > _OUT_SECONDS or not (self.kept(held) and self._tells(held)):
+            return False
+        held.info[_USED] = now
+        self._resting.append(held)
+        asyncio.get_running_loop().call_soon(self._wake, engine, held)
+        return True
+
+    def _wake(self, engine: Engine, held: PoolProxiedConnection) -> None:
+        if held in self._resting:
+            self._resting.remove(held)
+            self._return(engine, held)
+
+    def _return(self, engine: Engine, held: PoolProxiedConnection) -> None:
+        if self._has_place(engine, held):
+            held.close()
+            return
+        # Sessions have filled the pool, which closes it; `retire` waits for that.
+        leaving = asyncio.ensure_future(greenlet_spawn(held.close))
+        self.arriving.add(leaving)
+        leaving.add_done_callback(self.arriving.discard)
+
+    async def give_back(self, engine: Engine, held: PoolProxiedConnection) -> None:
+        """Give a connection back to the pool, without a greenlet where nobody has to wait."""
+        pool: Any = engine.pool
+        if pool.checkedin() + len(self._resting) >= pool.size():
+            self._wake_all(engine)
+        if self._has_place(engine, held):
+            held.close()
+        else:
+            # A full pool closes the connection, which takes an answer of the server.
+            await whole(greenlet_spawn(held.close))
+
+    def _wake_all(self, engine: Engine) -> None:
+        for held in tuple(self._resting):
+            self._wake(engine, held)
+
+    def _has_place(self, engine: Engine, held: PoolProxiedConnection) -> bool:
+        self.untouched(held)
+        pool: Any = engine.pool
+        return pool.checkedin() < pool.size() and self.kept(held) and self.quiet(pool)
 
     def _idle(self, engine: Engine) -> PoolProxiedConnection | None:
         self._at_once = asyncio.current_task()
@@ -89,6 +154,7 @@ class Liveness:
 
     def check(self, connection: Any, record: Any, proxy: Any) -> None:
         """Refuse a dead connection as the pool hands it out, so that it makes another."""
+        record.info[_OUT] = monotonic()
         if not self._ping or self._dialect is None:
             return
         driver = connection.driver_connection
@@ -104,6 +170,12 @@ class Liveness:
             self._dialect.do_ping(connection)
         except Exception as error:
             raise InvalidatePoolError from error
+
+    def _is_known(self, held: PoolProxiedConnection) -> bool:
+        return not self._ping or self._trusted(held.info[_USED])
+
+    def _tells(self, held: PoolProxiedConnection) -> bool:
+        return not self._ping or hasattr(held.driver_connection, "is_closed")
 
     def _trusted(self, used: float) -> bool:
         return used > self._doubted and monotonic() - used < _ALIVE_SECONDS
@@ -122,6 +194,11 @@ class Liveness:
         """How many connections there are."""
         return len(self._open)
 
+    @property
+    def resting(self) -> int:
+        """How many connections nobody uses, and the pool will have in a moment."""
+        return len(self._resting)
+
     def kept(self, held: PoolProxiedConnection) -> bool:
         """Tell whether the pool keeps a connection that is given back, if it has room."""
         return held.info.get(_ERA) == self._era
@@ -132,6 +209,7 @@ class Liveness:
         SQLAlchemy's `dispose` leaves those to a pool that nobody has any more, where they stay
         open. It is called when there are none.
         """
+        self._wake_all(engine)
         self._era += 1
         pool: Any = engine.pool
         for _ in range(pool.checkedin()):

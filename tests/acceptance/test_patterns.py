@@ -18,6 +18,7 @@ from sqlmodel import SQLModel
 from examples.patterns import (
     aggregates,
     common_table_expressions,
+    conditions,
     dependency_injection,
     dynamic_filters,
     eager_loading,
@@ -26,6 +27,7 @@ from examples.patterns import (
     many_rows,
     outside_requests,
     pages,
+    reading_rows,
     retry,
     row_locks,
     rows_to_dicts,
@@ -33,6 +35,7 @@ from examples.patterns import (
     soft_delete,
     streaming,
     subqueries,
+    text_statements,
     window_functions,
 )
 from examples.shop import models
@@ -51,7 +54,7 @@ from examples.shop.models import (
     Tag,
 )
 from examples.shop.services import ProductService
-from sqlmodelkit import Conflict, Database, Scope
+from sqlmodelkit import Conflict, Database, NotFound, Scope
 from sqlmodelkit.fastapi import install, scoped_by
 
 ROOT = Path(__file__).parents[2]
@@ -323,6 +326,56 @@ async def test_window_functions(shop: Shop) -> None:
         assert [("Axe", 1), ("Maul 100%", 1), ("Saw", 3), ("Awl", 4)] == ranks
         totals = await window_functions.running_total(session)
         assert [(Decimal(70), Decimal(70)), (Decimal(5), Decimal(75))] == totals
+
+
+async def test_reading_rows(shop: Shop) -> None:
+    """By key, by a condition, in an order; a missing one is told."""
+    keys = [shop.products[sku] for sku in ("maul", "awl")]
+    async with shop.db.transaction(scope=EVERYBODY) as session:
+        assert "Maul 100%" == (await reading_rows.by_key(session, keys[0])).name
+        with pytest.raises(NotFound):
+            await reading_rows.by_key(session, UUID(int=1))
+        names = [product.name for product in await reading_rows.by_keys(session, keys)]
+        assert ["Maul 100%", "Awl"] == names
+        found = await reading_rows.by_sku(session, "saw")
+        assert found is not None
+        assert "Saw" == found.name
+        assert await reading_rows.by_sku(session, "pen") is None
+        first = await reading_rows.dearest(session)
+        assert first is not None
+        assert "Axe" == first.name
+        names = [product.name for product in await reading_rows.everything(session)]
+        assert ["Axe", "Maul 100%", "Saw", "Awl"] == names
+        prices = [("awl", "5.00"), ("axe", "40.00"), ("maul", "40.00"), ("saw", "30.00")]
+        assert prices == await reading_rows.prices(session)
+        for key in shop.products.values():
+            await soft_delete.take_off(session, key)
+        assert await reading_rows.dearest(session) is None
+
+
+async def test_conditions(shop: Shop) -> None:
+    """Each alone, and three together."""
+    async with shop.db.transaction(scope=EVERYBODY) as session:
+        assert ["Awl", "Saw"] == await conditions.cheaper_than(session, Decimal(40))
+        assert ["Awl", "Saw"] == await conditions.between(session, Decimal(5), Decimal(30))
+        assert ["Axe", "Saw"] == await conditions.one_of(session, {"saw", "axe", "pen"})
+        assert [] == await conditions.one_of(session, ())
+        assert ["Awl", "Axe"] == await conditions.like(session, "A%")
+        assert ["Maul 100%"] == await conditions.containing(session, "0%")
+        assert ["Awl", "Maul 100%"] == await conditions.cheap_or_m(session, Decimal(35))
+        assert ["Books", "Tools"] == await conditions.top_categories(session)
+        dearer = await conditions.dearer_than_stock(session)
+        assert ["Axe", "Maul 100%", "Saw"] == dearer
+
+
+async def test_text_statements(shop: Shop) -> None:
+    """A value is a value, whatever it says."""
+    async with shop.db.transaction(scope=EVERYBODY) as session:
+        found = await text_statements.stock_of(session, "Saw")
+        assert [("saw", 10, Decimal("30.00"))] == found
+        assert [] == await text_statements.stock_of(session, "' OR '1' = '1")
+        await soft_delete.take_off(session, shop.products["saw"])
+        assert [] == await text_statements.stock_of(session, "Saw")
 
 
 async def test_json_values(shop: Shop) -> None:

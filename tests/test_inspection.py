@@ -155,10 +155,11 @@ def test_names_become_those_of_python() -> None:
     assert ["order_lines", "addresses", "people"] == [
         plural(name) for name in ("OrderLine", "address", "Person")
     ]
-    assert ["class_", "column_1st", "metadata_", "bytes_", "bytes", "id_"] == [
+    assert ["class_", "column_1st", "metadata_", "registry_", "bytes_", "bytes", "id_"] == [
         attribute("class", annotations=(), taken=()),
         attribute("1st", annotations=(), taken=()),
         attribute("metadata", annotations=(), taken=()),
+        attribute("registry", annotations=(), taken=()),
         attribute("bytes", annotations=("bytes",), taken=()),
         attribute("bytes", annotations=("int",), taken=()),
         attribute("ID", annotations=(), taken=("id",)),

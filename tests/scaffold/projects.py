@@ -22,10 +22,11 @@ def run_in(root: Path, *command: str, **environment: str) -> str:
 def try_in(root: Path, *command: str, **environment: str) -> tuple[int, str]:
     """Run a command of ours in a project; answer its status and what it says."""
     left = {name: text for name, text in os.environ.items() if not name.startswith("DATABASE")}
+    path = os.pathsep.join([str(root), *filter(None, [left.get("PYTHONPATH")])])
     done = subprocess.run(
         [sys.executable, "-m", *command],
         cwd=root,
-        env={**left, "PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1", **environment},
+        env={**left, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", **environment},
         capture_output=True,
         text=True,
         timeout=240,

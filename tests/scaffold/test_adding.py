@@ -12,6 +12,8 @@ POWER = ("Power", "name:str:unique")
 VILLAIN = ("Villain", "name:str:unique", "age:int?", "team:Team", "powers:Power[]")
 GADGET = ("Gadget", "price:decimal", "due:date?", "owner:Villain?", "note:text?", "seen:datetime",
           "weight:float", "working:bool", "code:uuid")  # fmt: skip
+OUTING = ("Outing", "date:date", "until:date?", "datetime:datetime?", "seen:datetime?", "uuid:uuid")
+LOGIN = ("Login", "password:str", "name:str", "pin:int?")
 
 
 _TEXTS = {".py", ".toml", ".md", ".yaml", ".yml", ".example"}
@@ -29,10 +31,10 @@ def contents(root: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A new project with three resources more."""
+    """A new project with five resources more."""
     root = tmp_path_factory.mktemp("grown") / "hero-api"
     create_project(root, Choices("hero-api"))
-    for words in (POWER, VILLAIN, GADGET):
+    for words in (POWER, VILLAIN, GADGET, OUTING, LOGIN):
         add(root, *words)
     return root
 
@@ -55,8 +57,17 @@ def test_style_and_types_stay_right(grown: Path) -> None:
 @pytest.mark.slow
 def test_tests_are_added_that_pass(grown: Path, database_url: str) -> None:
     """On each engine; the migrations make what the models say."""
-    assert "20 passed" in projects.run_tests(grown, database_url)
+    assert "26 passed" in projects.run_tests(grown, database_url)
     assert "nothing" == projects.missing_migration(grown, database_url)
+
+
+@pytest.mark.slow
+def test_what_looks_secret_is_sent_and_not_shown(grown: Path) -> None:
+    """It is in the table and in what clients send, and in no answer."""
+    classes = (grown / "app" / "models" / "logins.py").read_text().split("\n\n\nclass ")
+    having = [text.partition("(")[0] for text in classes[1:] if "password" in text]
+    assert ["Login", "LoginCreate", "LoginUpdate"] == having
+    assert having == [text.partition("(")[0] for text in classes[1:] if "pin" in text]
 
 
 @pytest.mark.slow
@@ -86,7 +97,15 @@ def test_a_dry_run_shows_a_patch_that_makes_the_same_files(fresh: Path) -> None:
         (("Hero", "name:str"), "is there already"),
         (("class", "name:str"), "is no name of a class"),
         (("Gadget", "title:strr"), "is no field"),
-        (("Gadget", "name:str", "name:int"), "name"),
+        (("Gadget", "name:str", "name:int"), "The field name is asked for twice"),
+        (("Gadget", "team_id:int", "team:Team"), "The field team_id is asked for twice"),
+        (("Gadget", "json:str"), "'json' cannot be a field: every model has something"),
+        (("Gadget", "model_config:str"), "'model_config' cannot be a field: every model has"),
+        (("Gadget", "created_at:datetime"), "'created_at' cannot be a field: every model has"),
+        (("Gadget", "int:int"), "'int' cannot be a field: it has a meaning in Python"),
+        (("Gadget", "class:int"), "'class' cannot be a field: it has a meaning in Python"),
+        (("Gadget", "secret:str", "age:int?"), "no column that must be given among secret, age."),
+        (("Field", "name:str"), "Field has a meaning in the modules"),
         (("Gadget", "name:str", "owner:Nobody"), "There is no table Nobody"),
         (("Gadget", "team:Team", "age:int?"), "no column that must be given among team, age."),
     ],

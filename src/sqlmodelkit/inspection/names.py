@@ -48,7 +48,7 @@ def attribute(column: str, *, annotations: Collection[str], taken: Collection[st
     name = snake(column)
     if name[0].isdigit():
         name = f"column_{name}"
-    hidden = {"dt", *(_BUILTINS & set(annotations)), *dir(SQLModel)}
+    hidden = {"dt", "registry", *(_BUILTINS & set(annotations)), *dir(SQLModel)}
     if keyword.iskeyword(name) or name.startswith(("model_dump", "model_validate")):
         hidden.add(name)
     return free(name, {*hidden, *taken})

@@ -6,9 +6,12 @@ Start at `parse`.
 import keyword
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from sqlmodel import SQLModel
 
 from sqlmodelkit.errors import ConfigError
+from sqlmodelkit.inspection import looks_secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,15 @@ KINDS = {
 _OPTIONS = ("unique", "index")
 _FIELD = re.compile(r"[a-z][a-z0-9_]*")
 _MODEL = re.compile(r"[A-Z][A-Za-z0-9]*")
-_OWN = {"id", "created_at", "updated_at", "metadata", "registry"}
+_OWN = {"id", "created_at", "updated_at", "registry", *dir(SQLModel)}
+_TYPES = {"bool", "float", "int", "str"}
+_DAYS = {"date", "datetime"}
+_IMPORTED = {
+    *("APIRouter", "Annotated", "Any", "AsyncClient", "Database", "Decimal", "ErrorBody", "Field"),
+    *("NotFound", "Relationship", "SQLModel", "ServiceBase", "Text", "Timestamps", "UUID"),
+    *("UUIDKey", "UniqueViolation"),
+}
+"""What the modules of a resource import: a class of such a name would hide it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,32 +92,74 @@ def parse(texts: Iterable[str]) -> list[Asked]:
     """
     fields = [_one(text) for text in texts]
     names = [field.name for field in fields]
+    if hides_days(names):
+        fields = [_by_module(field) for field in fields]
+    names += [f"{field.name}_id" for field in fields if not (field.kind or field.many)]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise ConfigError(f"The field {twice[0]} is asked for twice.", hint="Leave one out.")
-    if not any(field.kind and not field.optional for field in fields):
         raise ConfigError(
-            f"There is no column that must be given among {', '.join(names)}.",
-            hint="Add one to know a row by, as name:str; relations, and columns with ?, are none.",
+            f"The field {twice[0]} is asked for twice.",
+            hint="Leave one out; a relation team:Team makes team_id itself.",
+        )
+    if not any(
+        field.kind and not field.optional and not looks_secret(field.name) for field in fields
+    ):
+        raise ConfigError(
+            f"There is no column that must be given among "
+            f"{', '.join(field.name for field in fields)}.",
+            hint="Add one to know a row by, as name:str; relations, secrets, and columns with ?, are none.",
         )
     return fields
 
 
+def hides_days(names: Iterable[str]) -> bool:
+    """Tell whether a field has the name of the type of days, which it would hide in its class."""
+    return not _DAYS.isdisjoint(names)
+
+
+def _by_module(field: Asked) -> Asked:
+    """Return a field whose type of days no other field can hide."""
+    if field.kind is None or field.kind.annotation not in _DAYS:
+        return field
+    annotation = f"dt.{field.kind.annotation}"
+    return replace(
+        field, kind=replace(field.kind, annotation=annotation, imports=(("datetime", " as dt"),))
+    )
+
+
 def check_model(name: str) -> None:
-    """Refuse a name that is none of a class.
+    """Refuse a name that is none of a class, or one that the resource's modules import.
 
     Raises:
-        ConfigError: It is none.
+        ConfigError: It is such a name.
     """
     if not _MODEL.fullmatch(name) or keyword.iskeyword(name):
         raise ConfigError(f"{name!r} is no name of a class.", hint="Write it as Hero.")
+    if name in _IMPORTED:
+        raise ConfigError(
+            f"{name} has a meaning in the modules that would be written.",
+            hint="Choose another name.",
+        )
+
+
+def _check_name(name: str) -> None:
+    if not _FIELD.fullmatch(name):
+        raise ConfigError(f"{name!r} cannot be a field.", hint="Write it as name:str.")
+    if name in _OWN:
+        raise ConfigError(
+            f"{name!r} cannot be a field: every model has something of this name.",
+            hint="Choose another name.",
+        )
+    if keyword.iskeyword(name) or name in _TYPES:
+        raise ConfigError(
+            f"{name!r} cannot be a field: it has a meaning in Python.", hint="Choose another name."
+        )
 
 
 def _one(text: str) -> Asked:
     name, _, rest = text.partition(":")
     kind, *options = rest.split(":")
-    if not _FIELD.fullmatch(name) or keyword.iskeyword(name) or name in _OWN:
-        raise ConfigError(f"{name!r} cannot be a field.", hint="Write it as name:str.")
+    _check_name(name)
     unknown = [option for option in options if option not in _OPTIONS]
     if unknown:
         raise ConfigError(

@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
-from sqlalchemy import Column, ColumnElement, TypeDecorator
+from sqlalchemy import Column, ColumnElement, TypeDecorator, UniqueConstraint
 from sqlalchemy.orm import class_mapper
 from sqlmodel import SQLModel
 
 from sqlmodelkit.errors import ConfigError
+from sqlmodelkit.scopes import rules_of
 
 _SAMPLES = {
     "bool": "True",
@@ -83,6 +85,11 @@ class Relative:
         name = f"{self.name}Brief"
         return name if hasattr(sys.modules[self.module], name) else None
 
+    @property
+    def scopes(self) -> list[str]:
+        """The rules that limit its rows, by their names."""
+        return list(rules_of(self.model))
+
     def required(self) -> Iterator[tuple[str, "Column[Any]"]]:
         """Return the columns that have to be given, with the names of their fields."""
         mapper = class_mapper(self.model)
@@ -120,10 +127,23 @@ def sample(column: "Column[Any]") -> tuple[str, list[tuple[str, str]]]:
     if enums is not None:
         return f"{enums.__name__}.{next(iter(enums)).name}", [(enums.__module__, enums.__name__)]
     kind = _python(column).__name__
+    if kind == "str" and _is_unique(column):
+        # Several rows of the table may be needed.
+        length = getattr(column.type, "length", None)
+        end = f"[:{length}]" if length and length < len(uuid4().hex) else ""
+        return f"uuid4().hex{end}", [_SAMPLE_IMPORTS["UUID"]]
     wanted = [_SAMPLE_IMPORTS[kind]] if kind in _SAMPLE_IMPORTS else []
     if kind == "datetime":
         wanted.append(("datetime", "UTC"))
     return _SAMPLES.get(kind) or repr(_python(column)()), wanted
+
+
+def _is_unique(column: "Column[Any]") -> bool:
+    """Tell whether no two rows have the same value."""
+    table: Any = column.table
+    constraints = [each for each in table.constraints if isinstance(each, UniqueConstraint)]
+    indexes = [each for each in table.indexes if each.unique]
+    return any([column] == list(each.columns) for each in (*constraints, *indexes))
 
 
 def _python(column: ColumnElement[Any]) -> type[Any]:

@@ -239,4 +239,10 @@ def _gather(
             values.append(f"{name}={text}")
     wanted.append((relative.module, relative.name))
     names = Names(relative.name, plural(snake(relative.name)), "")
-    parents[relative.name] = names.values() | {"needs": needs, "given": values}
+    scopes = ", ".join(f'"{name}"' for name in relative.scopes)
+    wanted += [("sqlmodelkit", "Scope")] if scopes else []
+    parents[relative.name] = names.values() | {
+        "needs": needs,
+        "given": values,
+        "scope": f"scope=Scope(leaving=[{scopes}])" if scopes else "",
+    }

@@ -17,7 +17,8 @@ def imports(names: Iterable[tuple[str, str]], *, own: str) -> str:
     for module, name in names:
         modules.setdefault(module, set()).add(name)
     groups: list[list[str]] = [[], [], []]
-    for module in sorted(modules):
+    # What is imported whole comes first in its group.
+    for module in sorted(modules, key=lambda module: (modules[module] != {" as dt"}, module)):
         groups[_group(module, own)].append(_statement(module, modules[module]))
     return "\n\n".join("\n".join(group) for group in groups if group)
 
@@ -29,6 +30,8 @@ def _group(module: str, own: str) -> int:
 
 
 def _statement(module: str, names: set[str], indent: str = "") -> str:
+    if names == {" as dt"}:
+        return f"{indent}import {module} as dt"
     ordered = sorted(names, key=_rank)
     line = f"{indent}from {module} import {', '.join(ordered)}"
     if len(line) <= WIDTH:

@@ -6,26 +6,30 @@ Start at `model_text`.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from sqlmodelkit.inspection import looks_secret
 from sqlmodelkit.schemas import (
     SchemaField,
     brief_lines,
     class_text,
+    create_lines,
     field_line,
     public_lines,
     related_line,
     update_lines,
 )
 
-from .fields import Asked
+from .fields import Asked, hides_days
 from .relatives import Relative, snake
 from .sources import imports
 
-_MIXED = (
-    SchemaField(name="id", annotation="UUID", key=True, written=False),
-    SchemaField(name="created_at", annotation="datetime", written=False),
-    SchemaField(name="updated_at", annotation="datetime", written=False),
-)
-"""What the mixins of every table give it."""
+
+def _mixed(moment: str) -> list[SchemaField]:
+    """Return what the mixins of every table give it."""
+    return [
+        SchemaField(name="id", annotation="UUID", key=True, written=False),
+        SchemaField(name="created_at", annotation=moment, written=False),
+        SchemaField(name="updated_at", annotation=moment, written=False),
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +67,10 @@ class Names:
 
 def model_text(names: Names, fields: Sequence[Asked], relatives: Mapping[str, Relative]) -> str:
     """Return the module of a table and its five schemas."""
+    hidden = hides_days(each.name for each in fields)
+    mixed = _mixed("dt.datetime" if hidden else "datetime")
     wanted = {
-        ("datetime", "datetime"),
+        ("datetime", " as dt" if hidden else "datetime"),
         ("uuid", "UUID"),
         ("sqlmodel", "Field"),
         ("sqlmodel", "SQLModel"),
@@ -83,21 +89,25 @@ def model_text(names: Names, fields: Sequence[Asked], relatives: Mapping[str, Re
             link = f"{names.name}{other.name}"
             wanted.add((f"{names.package}.models.{snake(link)}s", link))
     spoken = names.values()
-    columns = [_MIXED[0], *_columns(fields, relatives)]
+    columns = [mixed[0], *_columns(fields, relatives)]
+    secret = [each for each in fields if each.kind and looks_secret(each.name)]
+    open_ = [each for each in fields if each not in secret]
     classes = [
-        class_text(f"{names.name}Base(SQLModel)", _stored(fields, relatives)),
+        class_text(f"{names.name}Base(SQLModel)", _stored(open_, relatives)),
         class_text(
             f"{names.name}({names.name}Base, UUIDKey, Timestamps, table=True)",
-            _relations(names, fields, relatives),
+            [*_stored(secret, relatives), *_relations(names, fields, relatives)],
         ),
-        class_text(f"{names.name}Create({names.name}Base)", []),
+        class_text(
+            f"{names.name}Create({names.name}Base)", create_lines(_columns(secret, relatives))
+        ),
         class_text(f"{names.name}Update(SQLModel)", update_lines(columns)),
         class_text(
             f"{names.name}Brief(SQLModel)", brief_lines(columns), docstring=names.in_another()
         ),
         class_text(
             f"{names.name}Public({names.name}Base)",
-            [*public_lines(_MIXED), *_shown(fields, relatives)],
+            [*public_lines(mixed), *_shown(fields, relatives)],
         ),
     ]
     head = f'"""{spoken["spoken_many"].capitalize()}: what is stored, what clients send, what they see."""'
@@ -138,6 +148,7 @@ def _columns(fields: Sequence[Asked], relatives: Mapping[str, Relative]) -> list
             default={"default": "None"} if each.optional else {},
             rules=each.rules(),
             refers=each.kind is None,
+            shown=each.kind is None or not looks_secret(each.name),
         )
         for each in fields
         if not each.many

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Computed,
     Date,
     Enum,
     ForeignKey,
@@ -17,6 +18,7 @@ from sqlalchemy import (
     Integer,
     MetaData,
     Numeric,
+    String,
     Table,
     Uuid,
     text,
@@ -48,6 +50,7 @@ def firms() -> MetaData:
         Column("id", Uuid, primary_key=True),
         Column("name", AutoString(length=50), nullable=False, unique=True),
         Column("note", AutoString),
+        Column("file", AutoString(length=50), Computed("replace(name, ' ', '_')", persisted=True)),
         Column("founded", UTCDateTime, nullable=False, server_default=utcnow()),
         Column("deleted_at", UTCDateTime, index=True),
         unique_live("note"),
@@ -60,6 +63,7 @@ def firms() -> MetaData:
         Column("rank", Enum(Rank, name="rank"), nullable=False),
         Column("former", Enum(Rank, name="rank")),
         Column("age", Integer, nullable=False, server_default=text("18")),
+        Column("twice", Integer, Computed("age * 2", persisted=True)),
         CheckConstraint("age > 0", name="adult"),
         Index(None, "age", "rank"),
     )
@@ -93,6 +97,31 @@ async def test_a_migration_runs_on_every_engine(new_database: Any, tmp_path: Pat
         assert await revision(schema, "second") is None
         await downgrade(schema, "base")
         await upgrade(schema)
+
+
+async def test_a_default_is_another_one_by_its_case_and_spaces(schema_of: SchemaOf) -> None:
+    """A text is a value, however alike two of them look; SQL is the same in each spelling."""
+
+    def metadata(title: str, now: str) -> MetaData:
+        metadata = new_metadata()
+        Table(
+            "page",
+            metadata,
+            Column("id", Integer, primary_key=True),
+            Column("title", String(20), nullable=False, server_default=title),
+            Column("number", Integer, nullable=False, server_default=text(now)),
+        )
+        return metadata
+
+    titles = ["Draft", "draft", "new draft", "newdraft", "it's", "its", ""]
+    for number, title in enumerate(titles):
+        schema = schema_of(metadata(title, "7"))
+        assert await revision(schema, f"title {number}"), title
+        await upgrade(schema)
+        assert await revision(schema, "nothing") is None, title
+        assert await revision(schema_of(metadata(title, "( 7 )")), "nothing") is None
+    for _ in titles[1:]:
+        await downgrade(schema_of(metadata("", "7")), "-1")
 
 
 async def test_no_model_is_an_error(schema_of: SchemaOf) -> None:

@@ -6,12 +6,23 @@ Start at `compare_type` and `include_object`.
 import re
 from typing import Any
 
-from sqlalchemy import Column, Enum, Index, LargeBinary, MetaData, String
+from alembic.runtime.plugins import Plugin
+from alembic.util import DispatchPriority, PriorityDispatchResult
+from sqlalchemy import (
+    Column,
+    Computed,
+    Dialect,
+    Enum,
+    Index,
+    LargeBinary,
+    MetaData,
+    String,
+    TypeDecorator,
+)
 from sqlalchemy.schema import DefaultClause
 
 from sqlmodelkit.models import utcnow
 
-PLUGINS = ("alembic.autogenerate.*", "alembic.ext.checkconstraint_byname")
 JOURNAL = "sqlmodelkit_migration_steps"
 LIVE = "live_"
 
@@ -73,26 +84,69 @@ def _is_of_others(found: Enum, wanted: Enum, metadata: MetaData) -> bool:
     return any(isinstance(each, Enum) and each.name == found.name for each in types)
 
 
-def compare_default(
-    migrations: Any,
+def _compare_default(  # noqa: PLR0913, PLR0917 - what Alembic calls it with
+    generating: Any,
+    change: Any,
+    schema: str | None,
+    table: str,
+    name: str,
     found: Column[Any],
     wanted: Column[Any],
-    found_text: str | None,
-    wanted_default: Any,
-    wanted_text: str | None,
-) -> bool | None:
-    """Tell whether a server default differs; None leaves it to Alembic."""
-    if found_text is None or wanted_text is None:
+) -> PriorityDispatchResult:
+    """Say whether a server default differs, where Alembic minds the way it is written.
+
+    So with what a column is generated from, which cannot be changed: Alembic warns of that.
+    """
+    ours, theirs = wanted.server_default, found.server_default
+    written = [_written(each, generating.dialect) for each in (ours, theirs)]
+    if None in written or type(ours) is not type(theirs):
+        return PriorityDispatchResult.CONTINUE
+    is_same = written[0] == written[1]
+    is_certain = isinstance(ours, DefaultClause) and _is_kept(ours, wanted)
+    if is_certain and not is_same:
+        change.modify_server_default = ours
+    return PriorityDispatchResult.STOP if is_same or is_certain else PriorityDispatchResult.CONTINUE
+
+
+def _is_kept(default: DefaultClause, column: Column[Any]) -> bool:
+    """Tell whether engines keep a default in the form that it was given in."""
+    kind = column.type.impl_instance if isinstance(column.type, TypeDecorator) else column.type
+    is_text = isinstance(default.arg, str) and isinstance(kind, String)
+    return is_text or isinstance(default.arg, utcnow)
+
+
+def _written(default: Any, dialect: Dialect) -> str | None:
+    """Return a default in a form that all engines share; None if it has no text."""
+    if isinstance(default, Computed):
+        clause: Any = default.sqltext
+    elif isinstance(default, DefaultClause):
+        clause = default.arg
+    else:
         return None
-    if isinstance(wanted_default, DefaultClause) and isinstance(wanted_default.arg, utcnow):
-        compiled = str(wanted_default.arg.compile(dialect=migrations.dialect))
-        return _plain(found_text) != _plain(compiled)
-    if _plain(found_text) == _plain(wanted_text):
-        return False
-    return None
+    if isinstance(clause, str):
+        return clause
+    return _plain(str(clause.compile(dialect=dialect, compile_kwargs={"literal_binds": True})))
 
 
 def _plain(text: str) -> str:
-    """Return a default without what engines add to it: casts, brackets, quotes, spaces, case."""
-    text = re.sub(r"::[\w .\"]+(\(\d+\))?(\[\])?", "", text)
-    return re.sub(r"[\s()'\"]", "", text).lower()
+    """Return SQL without what engines add to it: casts, brackets, quotes, spaces, case.
+
+    What stands between quotes is a value, and stays as it is.
+    """
+    parts = re.split(r"'((?:[^']|'')*)'", text)
+    for place, part in enumerate(parts):
+        if place % 2:
+            parts[place] = part.replace("''", "'")
+        else:
+            bare = re.sub(r"::[\w .\"]+(\(\d+\))?(\[\])?|\b_utf8mb4\b", "", part)
+            parts[place] = re.sub(r"[\s()\"`]", "", bare).lower()
+    return "".join(parts)
+
+
+# Of Alembic's plugins the ones that an environment names are used, and there only.
+_DEFAULTS = Plugin("sqlmodelkit.defaults")
+_DEFAULTS.add_autogenerate_comparator(
+    _compare_default, "column", "server_default", priority=DispatchPriority.FIRST
+)
+PLUGINS = ("alembic.autogenerate.*", "alembic.ext.checkconstraint_byname", _DEFAULTS.name)
+"""What compares models with a database: Alembic, names of checks, and defaults as we know them."""

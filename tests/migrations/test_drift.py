@@ -1,8 +1,11 @@
 """Models, migrations and database agree, or it is said how they differ."""
 
-from sqlalchemy import Column, Integer, Table
+import pytest
+from sqlalchemy import CheckConstraint, Column, Integer, MetaData, Table
 
-from sqlmodelkit.migrations import check, revision, sql, upgrade
+from sqlmodelkit import ConfigError
+from sqlmodelkit.migrations import check, lint, revision, sql, upgrade
+from sqlmodelkit.migrations.environment import connected
 
 from .conftest import SchemaOf, new_metadata
 from .test_revising import firms
@@ -39,3 +42,28 @@ async def test_sql_needs_no_database(schema_of: SchemaOf) -> None:
     await revision(schema, "first")
     assert "CREATE TABLE stone" in sql(schema)
     assert "INSERT INTO alembic_version" in sql(schema)
+
+
+async def test_tables_that_no_migration_has_made_are_told(schema_of: SchemaOf) -> None:
+    """SQLite's are copied by what is there, so a migration of them needs those before it."""
+
+    def plants(*more: CheckConstraint) -> MetaData:
+        metadata = new_metadata()
+        columns = Column("id", Integer, primary_key=True), Column("age", Integer)
+        Table("plant", metadata, *columns, *more)
+        return metadata
+
+    schema = schema_of(plants())
+    if schema.settings.engine_url().get_backend_name() != "sqlite":
+        return
+    async with connected(schema.settings) as connection:
+        await connection.run_sync(plants().create_all)
+        await connection.commit()
+    schema = schema_of(plants(CheckConstraint("age < 99", name="young")))
+    assert await revision(schema, "young") is not None
+    with pytest.raises(ConfigError, match="table plant, which no migration before it has made"):
+        await lint(schema)
+    with pytest.raises(ConfigError, match="plant"):
+        await check(schema)
+    await upgrade(schema)
+    assert not (await check(schema, migrations=False)).database

@@ -17,6 +17,7 @@ from typing import Any
 from alembic import command
 from alembic.script import Script
 from sqlalchemy import Connection, event
+from sqlalchemy.exc import NoSuchTableError
 
 from sqlmodelkit.errors import ConfigError
 
@@ -168,7 +169,19 @@ async def _recorded(schema: Schema, chosen: Sequence[Script]) -> dict[str, list[
         for script in reversed(list(scripts_of(schema).walk_revisions())):
             heard.clear()
             target = script.revision
-            await on_connection(connection, lambda config: command.upgrade(config, target), schema)  # noqa: B023
+            try:
+                await on_connection(
+                    connection,
+                    lambda config: command.upgrade(config, target),  # noqa: B023
+                    schema,
+                )
+            except NoSuchTableError as error:
+                raise ConfigError(
+                    f"Migration {target} changes the table {error}, "
+                    "which no migration before it has made.",
+                    hint="Write the migration of the tables that are there already on an empty "
+                    "database, and stamp the database that has them.",
+                ) from error
             if target in wanted:
                 texts[target] = [each for each in heard if "alembic_version" not in each]
     return texts

@@ -3,8 +3,10 @@
 import json
 import os
 import pty
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -191,3 +193,18 @@ def test_what_an_application_prints_does_not_spoil_json(
     assert (0, "loud\n") == (status, complained)
     assert "mermaid" in json.loads(said)
     assert "loud" not in run(capsys, "db", "diagram")[2]
+
+
+@pytest.mark.filterwarnings("always")
+def test_what_libraries_warn_of_is_a_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Once each, and without the source of the library."""
+    path = tmp_path / "shop.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE hero (id INTEGER PRIMARY KEY, name TEXT)")
+        database.execute("CREATE INDEX small ON hero (lower(name))")
+    status, out, err = run(capsys, "db", "inspect", "--url", f"sqlite:///{path}")
+    assert 0 == status, err
+    assert "class Hero(" in out
+    assert "Warning: Skipped unsupported reflection of expression-based index small\n" == err

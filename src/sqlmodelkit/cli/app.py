@@ -15,7 +15,7 @@ from sqlmodelkit import SQLModelKitError
 from sqlmodelkit.projects import root_of
 
 from . import add, copies, db, existing, explain, health, migrating, new, upgrading
-from .output import complain, examples, replying
+from .output import complain, examples, remarking, replying
 
 app = typer.Typer(
     name="sqlmodelkit",
@@ -95,8 +95,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sys.path[:0] = dict.fromkeys([str(here), str(root_of(here) or here)])
     app.rich_markup_mode = "rich" if sys.stdout.isatty() else None
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if "--json" in given and "--help" not in given:
-        return _for_programs(given)
+    with remarking():
+        if "--json" in given and "--help" not in given:
+            return _for_programs(given)
+        return _for_people(given)
+
+
+def _for_people(given: list[str]) -> int:
     try:
         app(given, prog_name="sqlmodelkit")
     except SQLModelKitError as error:

@@ -5,6 +5,7 @@ Start at `show`. `NO_COLOR` is kept by rich itself.
 
 import json
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from contextvars import ContextVar
@@ -41,6 +42,23 @@ class Reply:
         """Print what failed, where nothing has been printed that says so."""
         if not self.is_given:
             self.give({"error": message, "hint": hint, "type": kind})
+
+
+@contextmanager
+def remarking() -> Iterator[None]:
+    """Tell what libraries warn of in a line on stderr, once each, without their source."""
+    told: set[str] = set()
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        text = str(message)
+        if text not in told:
+            told.add(text)
+            sys.stderr.write(f"Warning: {text}\n")
+
+    with warnings.catch_warnings():
+        # The documented way to have them shown otherwise; it ends with the block.
+        warnings.showwarning = show
+        yield
 
 
 _reply: ContextVar[Reply | None] = ContextVar("reply", default=None)

@@ -4,6 +4,7 @@ Start at `compare_type` and `include_object`.
 """
 
 import re
+from contextlib import suppress
 from typing import Any
 
 from alembic.runtime.plugins import Plugin
@@ -143,10 +144,16 @@ def _plain(text: str) -> str:
     return "".join(parts)
 
 
-# Of Alembic's plugins the ones that an environment names are used, and there only.
-_DEFAULTS = Plugin("sqlmodelkit.defaults")
-_DEFAULTS.add_autogenerate_comparator(
-    _compare_default, "column", "server_default", priority=DispatchPriority.FIRST
-)
-PLUGINS = ("alembic.autogenerate.*", "alembic.ext.checkconstraint_byname", _DEFAULTS.name)
+def _plugged() -> str:
+    """Give Alembic our comparison of defaults, for the environments that name it."""
+    name = "sqlmodelkit.defaults"
+    # Alembic keeps it, also when this module is loaded anew.
+    with suppress(ValueError):
+        Plugin(name).add_autogenerate_comparator(
+            _compare_default, "column", "server_default", priority=DispatchPriority.FIRST
+        )
+    return name
+
+
+PLUGINS = ("alembic.autogenerate.*", "alembic.ext.checkconstraint_byname", _plugged())
 """What compares models with a database: Alembic, names of checks, and defaults as we know them."""

@@ -25,7 +25,6 @@ from sqlalchemy import (
     Numeric,
     Text,
     Time,
-    TypeDecorator,
     Uuid,
     and_,
     bindparam,
@@ -45,7 +44,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import SQLModel
 
 from .cancellation import whole
-from .columns import columns_of, key_of, mapper_of
+from .columns import columns_of, key_of, mapper_of, plain_type
 from .connections import LIVENESS
 from .errors import UNFIT, UniqueViolation
 from .models import SoftDelete, Version
@@ -377,8 +376,7 @@ def _is_refusal(error: sa.DBAPIError) -> bool:
 
 def _carrier(target: Column[Any]) -> Any:
     """Return the type in which an array carries the values of a column; None for no such type."""
-    kind: Any = target.type
-    plain = kind.impl_instance if isinstance(kind, TypeDecorator) else kind
+    plain = plain_type(target.type)
     if isinstance(plain, (Enum, JSON)):
         return Text()
     for known in (Integer, Boolean, Date, Uuid, LargeBinary, Interval, Time, Double):
@@ -395,9 +393,7 @@ def _carrier(target: Column[Any]) -> Any:
 
 
 def _is_cast(target: Column[Any]) -> bool:
-    kind: Any = target.type
-    plain = kind.impl_instance if isinstance(kind, TypeDecorator) else kind
-    return isinstance(plain, (Enum, JSON))
+    return isinstance(plain_type(target.type), (Enum, JSON))
 
 
 _INSERTS: Mapping[str, Callable[[Any], Any]] = {

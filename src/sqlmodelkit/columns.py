@@ -326,9 +326,14 @@ def unrounded(kind: TypeEngine[Any]) -> TypeEngine[Any]:
     return kind
 
 
+def plain_type(kind: Any) -> Any:
+    """Return the type that a decorated one is stored as."""
+    return kind.impl_instance if isinstance(kind, TypeDecorator) else kind
+
+
 def text_type(column: Column[Any]) -> String | None:
     """Return the type of a text column; None for other columns, enums among them."""
-    plain = column.type.impl_instance if isinstance(column.type, TypeDecorator) else column.type
+    plain = plain_type(column.type)
     return plain if isinstance(plain, String) and not isinstance(plain, Enum) else None
 
 

@@ -18,10 +18,10 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     String,
-    TypeDecorator,
 )
 from sqlalchemy.schema import DefaultClause
 
+from sqlmodelkit.columns import plain_type
 from sqlmodelkit.models import utcnow
 
 JOURNAL = "sqlmodelkit_migration_steps"
@@ -111,8 +111,7 @@ def _compare_default(  # noqa: PLR0913, PLR0917 - what Alembic calls it with
 
 def _is_kept(default: DefaultClause, column: Column[Any]) -> bool:
     """Tell whether engines keep a default in the form that it was given in."""
-    kind = column.type.impl_instance if isinstance(column.type, TypeDecorator) else column.type
-    is_text = isinstance(default.arg, str) and isinstance(kind, String)
+    is_text = isinstance(default.arg, str) and isinstance(plain_type(column.type), String)
     return is_text or isinstance(default.arg, utcnow)
 
 

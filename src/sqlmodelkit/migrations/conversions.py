@@ -25,8 +25,9 @@ from sqlalchemy import (
     table,
     text,
 )
-from sqlalchemy.types import TypeDecorator, TypeEngine
+from sqlalchemy.types import TypeEngine
 
+from sqlmodelkit.columns import plain_type
 from sqlmodelkit.errors import ConfigError
 
 from .rendering import invoked, render_type
@@ -161,14 +162,14 @@ def _change_type(operations: Operations, op: ChangeType) -> None:
         quote = dialect.identifier_preparer.quote
         name = quote(op.column_name)
         new = f"substr({name}, 1, 10)"
-        if isinstance(plain(op.type_), DateTime):
+        if isinstance(plain_type(op.type_), DateTime):
             new = f"{name} || ' 00\\:00\\:00.000000'"
         operations.execute(f"UPDATE {quote(op.table_name)} SET {name} = {new}")  # noqa: S608
 
 
 def _days_and_times(op: ChangeType) -> bool:
     """Tell whether days become times, or times days."""
-    kinds = {type(plain(kind).as_generic()) for kind in (op.existing_type, op.type_)}
+    kinds = {type(plain_type(kind).as_generic()) for kind in (op.existing_type, op.type_)}
     return kinds == {Date, DateTime}
 
 
@@ -221,7 +222,7 @@ def _refuse_loss(operations: Operations, op: ChangeType) -> None:
 
 def keeps(found: Kind, wanted: Kind) -> bool:  # noqa: PLR0911 - a table of types
     """Tell whether every value of a type is the same in another."""
-    found, wanted = plain(found), plain(wanted)
+    found, wanted = plain_type(found), plain_type(wanted)
     if isinstance(wanted, String) and not isinstance(wanted, Enum):
         if wanted.length is None:
             return not isinstance(found, (Float, JSON))
@@ -240,11 +241,6 @@ def keeps(found: Kind, wanted: Kind) -> bool:  # noqa: PLR0911 - a table of type
     if isinstance(found, Numeric) and isinstance(wanted, Numeric):
         return _digits(found) <= _digits(wanted) and (found.scale or 0) <= (wanted.scale or 0)
     return type(found.as_generic()) is type(wanted.as_generic())
-
-
-def plain(kind: Any) -> Any:
-    """Return the type that a decorated one is stored as."""
-    return kind.impl_instance if isinstance(kind, TypeDecorator) else kind
 
 
 def _size(kind: Integer) -> str:

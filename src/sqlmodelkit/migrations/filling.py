@@ -30,10 +30,10 @@ from sqlalchemy import (
     text,
 )
 
+from sqlmodelkit.columns import plain_type
 from sqlmodelkit.errors import ConfigError
 
 from .asking import Asked
-from .conversions import plain
 from .operations import FillNulls
 
 Steps = list[MigrateOperation]
@@ -144,7 +144,7 @@ def literal(column: Column[Any], value: Any) -> str:
         ConfigError: It does not fit the column.
     """
     try:
-        return _literal(plain(column.type), value)
+        return _literal(plain_type(column.type), value)
     except (ValueError, ArithmeticError) as error:
         raise ConfigError(
             f"{value!r} is no value of {column.name}, which is {column.type!r}.",
@@ -194,7 +194,7 @@ _WAYS: tuple[tuple[Any, Callable[[str], str]], ...] = (
 
 
 def _neutral(kind: Any) -> str | None:
-    kind = plain(kind)
+    kind = plain_type(kind)
     match kind:
         case Enum():
             return quoted(kind.enums[0])

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Column, ColumnElement, TypeDecorator, UniqueConstraint
+from sqlalchemy import Column, ColumnElement, UniqueConstraint
 from sqlalchemy.orm import class_mapper
 from sqlmodel import SQLModel
 
+from sqlmodelkit.columns import plain_type
 from sqlmodelkit.errors import ConfigError
 from sqlmodelkit.scopes import rules_of
 
@@ -148,9 +149,8 @@ def _is_unique(column: "Column[Any]") -> bool:
 
 def _python(column: ColumnElement[Any]) -> type[Any]:
     """Return what a column's values are in Python, also where a type stands around another."""
-    kind = column.type
-    inner = kind.impl_instance if isinstance(kind, TypeDecorator) else kind
-    return inner.python_type
+    kind: type[Any] = plain_type(column.type).python_type
+    return kind
 
 
 def snake(name: str) -> str:

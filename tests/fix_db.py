@@ -20,6 +20,7 @@ from sqlmodelkit import Database, DatabaseSettings
 
 from .own_servers import PostgreSQL
 from .servers import DRIVERS, Databases, Missing, Server, empty, find_servers, with_driver
+from .world import create_world
 
 REQUIRED = "SQLMODELKIT_REQUIRE_DATABASES"
 ENGINES = ("sqlite", "postgresql", "mariadb")
@@ -169,6 +170,19 @@ async def database(database_url: str, anyio_backend: str) -> AsyncIterator[Datab
     database = Database(settings=settings)
     try:
         yield database
+    finally:
+        await database.close()
+
+
+@pytest.fixture
+async def world(any_driver_url: str, anyio_backend: str) -> AsyncIterator[Database]:
+    """An open database with the tables of world.py, once for each driver.
+
+    A module whose tests ask for less, or more, has a `world` of its own.
+    """
+    database = Database(any_driver_url)
+    try:
+        yield await create_world(database)
     finally:
         await database.close()
 

@@ -15,7 +15,6 @@ from tests.world import (
     VolumeCreate,
     VolumePublic,
     VolumeService,
-    create_world,
 )
 
 TITLE = "cut here"
@@ -25,16 +24,6 @@ pytestmark = [
     pytest.mark.db,
     pytest.mark.parametrize("any_driver_url", ANY_DRIVERS[1:], indirect=True),
 ]
-
-
-@pytest.fixture
-async def world(any_driver_url: str, anyio_backend: str) -> AsyncIterator[Database]:
-    """An open database with the tables of world.py, once for each driver with a network."""
-    database = Database(any_driver_url)
-    try:
-        yield await create_world(database)
-    finally:
-        await database.close()
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -38,7 +38,6 @@ from tests.world import (
     WriterWithVolumes,
     add_volume,
     add_writer,
-    create_world,
     is_mariadb,
     is_postgresql,
     is_sqlite,
@@ -46,16 +45,6 @@ from tests.world import (
 )
 
 Work = Callable[[UnitOfWork], Awaitable[Any]]
-
-
-@pytest.fixture
-async def world(any_driver_url: str, anyio_backend: str) -> AsyncIterator[Database]:
-    """An open database with the tables of world.py, once for each driver."""
-    database = Database(any_driver_url)
-    try:
-        yield await create_world(database)
-    finally:
-        await database.close()
 
 
 async def read(database: Database, key: int) -> bytes:

@@ -1,6 +1,6 @@
 """Statements that stand alone: refused by the database, or never sent to one."""
 
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import Awaitable
 from decimal import Decimal
 from typing import Any
 
@@ -39,23 +39,11 @@ from tests.world import (
     VolumeService,
     VolumeUpdate,
     add_volume,
-    create_world,
     is_mariadb,
     is_postgresql,
     is_sqlite,
     like,
 )
-
-
-@pytest.fixture
-async def world(any_driver_url: str, anyio_backend: str) -> AsyncIterator[Database]:
-    """An open database with the tables of world.py, once for each driver."""
-    database = Database(any_driver_url)
-    try:
-        yield await create_world(database)
-    finally:
-        await database.close()
-
 
 TOO_LONG, TOO_GREAT = "x" * 81, 2**40
 REFUSED: dict[str, tuple[type[SQLModel], dict[str, Any]]] = {

@@ -22,7 +22,6 @@ from tests.world import (
     VolumePublic,
     VolumeService,
     add_volume,
-    create_world,
     is_mariadb,
     is_postgresql,
     is_sqlite,
@@ -30,16 +29,6 @@ from tests.world import (
 )
 
 CANCELLED = 300
-
-
-@pytest.fixture
-async def world(any_driver_url: str, anyio_backend: str) -> AsyncIterator[Database]:
-    """An open database with the tables of world.py, once for each driver."""
-    database = Database(any_driver_url)
-    try:
-        yield await create_world(database)
-    finally:
-        await database.close()
 
 
 async def kill(database: Database, condition: str = "") -> int:

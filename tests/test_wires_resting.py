@@ -9,20 +9,10 @@ import pytest
 from sqlalchemy.util import greenlet_spawn
 
 from sqlmodelkit import Database
-from sqlmodelkit.connections import LIVENESS, Liveness, pooled
+from sqlmodelkit.connections import Liveness, liveness_of, pooled
 from sqlmodelkit.wires import lone
 from tests.test_wires import connections_of, listening, read
-from tests.world import add_volume, create_world, is_sqlite, like
-
-
-@pytest.fixture
-async def world(any_driver_url: str, anyio_backend: str) -> AsyncIterator[Database]:
-    """An open database with the tables of world.py, once for each driver."""
-    database = Database(any_driver_url)
-    try:
-        yield await create_world(database)
-    finally:
-        await database.close()
+from tests.world import add_volume, is_sqlite, like
 
 
 @asynccontextmanager
@@ -44,10 +34,9 @@ def pool_of(database: Database) -> Any:
     return database._reader.pool
 
 
-def liveness_of(database: Database) -> Liveness:
+def known_of(database: Database) -> Liveness:
     """Return what is known of the connections of those who read."""
-    liveness: Liveness = database._reader.get_execution_options()[LIVENESS]
-    return liveness
+    return liveness_of(database._reader)
 
 
 async def turn() -> None:
@@ -61,10 +50,10 @@ async def test_it_is_in_use_for_nobody_and_goes_back_with_the_next_turn(world: D
     await add_volume(world)
     async with warm(world) as database:
         await read(database, 1)
-        assert (1, 0) == (liveness_of(database).resting, database.pool_status()["in_use"])
+        assert (1, 0) == (known_of(database).resting, database.pool_status()["in_use"])
         assert 1 == pool_of(database).checkedout()
         await turn()
-        assert (0, 0) == (liveness_of(database).resting, pool_of(database).checkedout())
+        assert (0, 0) == (known_of(database).resting, pool_of(database).checkedout())
         assert 3 == pool_of(database).checkedin()
 
 
@@ -77,7 +66,7 @@ async def test_who_comes_in_the_same_turn_has_it_without_the_pool(world: Databas
             first = wire._held  # type: ignore[attr-defined]
         async with lone(engine, reading=True) as wire:
             assert first is wire._held  # type: ignore[attr-defined]
-            assert (0, 1) == (liveness_of(database).resting, pool_of(database).checkedout())
+            assert (0, 1) == (known_of(database).resting, pool_of(database).checkedout())
             assert 1 == database.pool_status()["in_use"]
         await turn()
         async with lone(engine, reading=True) as wire:
@@ -109,17 +98,17 @@ async def test_a_connection_whose_place_is_taken_meanwhile_is_closed_politely(
         engine, pool = database._reader.sync_engine, pool_of(database)
         taken = [await greenlet_spawn(engine.raw_connection) for _ in range(4)]
         for held in taken:
-            liveness_of(database).untouched(held)
+            known_of(database).untouched(held)
         for held in taken[:2]:
             held.close()
         await read(database, 1)
-        assert (1, 1) == (liveness_of(database).resting, pool.checkedin())
+        assert (1, 1) == (known_of(database).resting, pool.checkedin())
         for held in taken[2:]:
             held.close()
-        assert (1, 3) == (liveness_of(database).resting, pool.checkedin())
+        assert (1, 3) == (known_of(database).resting, pool.checkedin())
         await turn()
         await until(lambda: pool.checkedout() == 0)
-        assert (3, 0) == (database.pool_status()["open"], liveness_of(database).resting)
+        assert (3, 0) == (database.pool_status()["open"], known_of(database).resting)
         if not is_sqlite(world):
             assert 3 == await connections_of(world, database)
     assert [] == [record.getMessage() for record in caplog.records if record.levelno >= 30]
@@ -149,9 +138,9 @@ async def test_closing_the_database_closes_what_rests(world: Database) -> None:
     await add_volume(world)
     async with warm(world) as database:
         await read(database, 1)
-        assert 1 == liveness_of(database).resting
+        assert 1 == known_of(database).resting
         await database.close()
-        assert (0, 0) == (database.pool_status()["open"], liveness_of(database).resting)
+        assert (0, 0) == (database.pool_status()["open"], known_of(database).resting)
 
 
 async def test_who_begins_to_listen_meanwhile_hears_of_what_follows(world: Database) -> None:
@@ -173,12 +162,12 @@ async def test_a_doubted_connection_is_tested_before_it_is_used(world: Database)
     await add_volume(world)
     async with warm(world, pool_pre_ping=True) as database:
         await read(database, 1)
-        if not liveness_of(database).resting:
+        if not known_of(database).resting:
             assert world.settings.engine_url().get_backend_name() != "postgresql"
             return
-        liveness_of(database).doubt()
-        assert liveness_of(database).take(database._reader.sync_engine) is None
-        assert 0 == liveness_of(database).resting
+        known_of(database).doubt()
+        assert known_of(database).take(database._reader.sync_engine) is None
+        assert 0 == known_of(database).resting
         await read(database, 1)
 
 
@@ -189,10 +178,10 @@ async def test_it_goes_back_to_the_pool_after_a_while(
     await add_volume(world)
     async with warm(world) as database:
         await read(database, 1)
-        assert 1 == liveness_of(database).resting
+        assert 1 == known_of(database).resting
         monkeypatch.setattr(pooled, "_OUT_SECONDS", 0.0)
         await read(database, 1)
-        assert 0 == liveness_of(database).resting
+        assert 0 == known_of(database).resting
 
 
 async def test_it_is_as_good_as_new_after_a_loop_has_ended(world: Database) -> None:
@@ -203,8 +192,6 @@ async def test_it_is_as_good_as_new_after_a_loop_has_ended(world: Database) -> N
         database = Database(settings=world.settings)
         return [asyncio.run(_crowd(database, key)) for _ in range(2)]
 
-    if is_sqlite(world) and world._options.memory:
-        return
     assert [0, 0] == await asyncio.to_thread(elsewhere)
 
 

@@ -78,6 +78,11 @@ class Asked:
     unique: bool = False
     index: bool = False
 
+    @property
+    def is_secret(self) -> bool:
+        """Whether it is a column that no client may see, by its name."""
+        return self.kind is not None and looks_secret(self.name)
+
     def rules(self, *, stored: bool = False) -> dict[str, str]:
         """Return the arguments of the column's kind: those that clients keep to, or the table's."""
         pairs = (text.partition("=") for text in (self.kind.arguments if self.kind else ()))
@@ -101,9 +106,7 @@ def parse(texts: Iterable[str]) -> list[Asked]:
             f"The field {twice[0]} is asked for twice.",
             hint="Leave one out; a relation team:Team makes team_id itself.",
         )
-    if not any(
-        field.kind and not field.optional and not looks_secret(field.name) for field in fields
-    ):
+    if not any(field.kind and not (field.optional or field.is_secret) for field in fields):
         raise ConfigError(
             f"There is no column that must be given among "
             f"{', '.join(field.name for field in fields)}.",

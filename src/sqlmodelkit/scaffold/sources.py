@@ -18,7 +18,7 @@ def imports(names: Iterable[tuple[str, str]], *, own: str) -> str:
         modules.setdefault(module, set()).add(name)
     groups: list[list[str]] = [[], [], []]
     # What is imported whole comes first in its group.
-    for module in sorted(modules, key=lambda module: (modules[module] != {" as dt"}, module)):
+    for module in sorted(modules, key=lambda each: (not _is_whole(modules[each]), each)):
         groups[_group(module, own)].append(_statement(module, modules[module]))
     return "\n\n".join("\n".join(group) for group in groups if group)
 
@@ -29,9 +29,14 @@ def _group(module: str, own: str) -> int:
     return 0 if top in sys.stdlib_module_names else 2 if top == own else 1
 
 
+def _is_whole(names: Iterable[str]) -> bool:
+    """Tell whether names stand for the module itself: empty, or ` as dt`."""
+    return all(not name or name.startswith(" as ") for name in names)
+
+
 def _statement(module: str, names: set[str], indent: str = "") -> str:
-    if names == {" as dt"}:
-        return f"{indent}import {module} as dt"
+    if _is_whole(names):
+        return f"{indent}import {module}{''.join(names)}"
     ordered = sorted(names, key=_rank)
     line = f"{indent}from {module} import {', '.join(ordered)}"
     if len(line) <= WIDTH:
@@ -57,7 +62,7 @@ def with_import(source: str, module: str, name: str) -> str:
             is imported itself.
     """
     tree = ast.parse(source)
-    if not name or name.startswith(" as "):
+    if _is_whole([name]):
         return _with_module(source, tree, module, name)
     found = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
     for node in found:

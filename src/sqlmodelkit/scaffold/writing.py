@@ -6,7 +6,6 @@ Start at `model_text`.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlmodelkit.inspection import looks_secret
 from sqlmodelkit.schemas import (
     SchemaField,
     brief_lines,
@@ -90,8 +89,8 @@ def model_text(names: Names, fields: Sequence[Asked], relatives: Mapping[str, Re
             wanted.add((f"{names.package}.models.{snake(link)}s", link))
     spoken = names.values()
     columns = [mixed[0], *_columns(fields, relatives)]
-    secret = [each for each in fields if each.kind and looks_secret(each.name)]
-    open_ = [each for each in fields if each not in secret]
+    secret = [each for each in fields if each.is_secret]
+    open_ = [each for each in fields if not each.is_secret]
     classes = [
         class_text(f"{names.name}Base(SQLModel)", _stored(open_, relatives)),
         class_text(
@@ -148,7 +147,7 @@ def _columns(fields: Sequence[Asked], relatives: Mapping[str, Relative]) -> list
             default={"default": "None"} if each.optional else {},
             rules=each.rules(),
             refers=each.kind is None,
-            shown=each.kind is None or not looks_secret(each.name),
+            shown=not each.is_secret,
         )
         for each in fields
         if not each.many

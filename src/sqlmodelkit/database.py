@@ -302,9 +302,10 @@ class Database:
 
     def pool_status(self) -> dict[str, int]:
         """Return how many connections are open, in use, and may be opened."""
-        pools = [engine.pool for engine in self._engines()]
+        engines = self._engines()
+        pools = [engine.pool for engine in engines]
         queues = [pool for pool in pools if isinstance(pool, AsyncAdaptedQueuePool)]
-        known = [liveness_of(engine) for engine in self._engines()]
+        known = [liveness_of(engine) for engine in engines]
         return {
             "open": sum(liveness.open for liveness in known),
             "in_use": sum(pool.checkedout() for pool in queues)

@@ -89,7 +89,8 @@ class Liveness:
         if not 0 < idle < pool.size() - len(self._resting) or not self.quiet(pool):
             return False
         now = monotonic()
-        if now - held.info[_OUT] > _OUT_SECONDS or not (self.kept(held) and self._tells(held)):
+        known = self.kept(held) and self._tells(held.driver_connection)
+        if not known or now - held.info[_OUT] > _OUT_SECONDS:
             return False
         held.info[_USED] = now
         self._resting.append(held)
@@ -102,6 +103,7 @@ class Liveness:
             self._return(engine, held)
 
     def _return(self, engine: Engine, held: PoolProxiedConnection) -> None:
+        self.untouched(held)
         if self._has_place(engine, held):
             held.close()
             return
@@ -115,6 +117,7 @@ class Liveness:
         pool: Any = engine.pool
         if pool.checkedin() + len(self._resting) >= pool.size():
             self._wake_all(engine)
+        self.untouched(held)
         if self._has_place(engine, held):
             held.close()
         else:
@@ -126,7 +129,6 @@ class Liveness:
             self._wake(engine, held)
 
     def _has_place(self, engine: Engine, held: PoolProxiedConnection) -> bool:
-        self.untouched(held)
         pool: Any = engine.pool
         return pool.checkedin() < pool.size() and self.kept(held) and self.quiet(pool)
 
@@ -161,7 +163,7 @@ class Liveness:
         if _closed(driver):
             raise InvalidatePoolError
         used = record.info.get(_USED)
-        if used is None or (hasattr(driver, "is_closed") and self._trusted(used)):
+        if used is None or (self._tells(driver) and self._trusted(used)):
             return
         if self._is_at_once():
             record.info[_UNTESTED] = True
@@ -174,8 +176,9 @@ class Liveness:
     def _is_known(self, held: PoolProxiedConnection) -> bool:
         return not self._ping or self._trusted(held.info[_USED])
 
-    def _tells(self, held: PoolProxiedConnection) -> bool:
-        return not self._ping or hasattr(held.driver_connection, "is_closed")
+    def _tells(self, driver: Any) -> bool:
+        """Tell whether a driver notices a closed connection, or nobody asks it to."""
+        return not self._ping or hasattr(driver, "is_closed")
 
     def _trusted(self, used: float) -> bool:
         return used > self._doubted and monotonic() - used < _ALIVE_SECONDS

@@ -113,10 +113,10 @@ def numbers(subject: Subject) -> Seen:
     """Look for columns in which MariaDB and MySQL keep less of a number than Python has."""
     if subject.engine not in ("mysql", "mariadb"):
         return Seen(said=f"{subject.engine} keeps them")
-    problems = []
+    problems, dialect = [], mysql.dialect()
     for table in subject.metadata.tables.values():
         for column in table.columns:
-            kind = column.type.dialect_impl(mysql.dialect())
+            kind = column.type.dialect_impl(dialect)
             where = f"{table.name}.{column.name}"
             if isinstance(kind, Float):
                 if not isinstance(kind, Double) and (kind.precision or 0) < _DOUBLE_BITS:

@@ -3,7 +3,6 @@
 ELSEWHERE: dict[str, tuple[str, ...]] = {
     "SQLModel and Pydantic": (
         "Options of `Field` that SQLModel does not have, such as `pattern`, break the import.",
-        "A validator of the base model refuses what is stored: a 500, as FastAPI has it.",
         "A column named `metadata` is refused by SQLAlchemy 2.0; 2.1 takes it.",
     ),
     "FastAPI": ("Tables are made, and engines opened, in a start-up event that is deprecated.",),

@@ -5,6 +5,8 @@ from uuid import UUID
 
 import httpx2
 import pytest
+from fastapi import FastAPI
+from pydantic import field_validator
 from sqlalchemy import update
 from sqlmodel import Field, SQLModel, col
 
@@ -17,9 +19,12 @@ from sqlmodelkit import (
     UniqueViolation,
     events,
 )
+from sqlmodelkit.fastapi import crud_router, install
 from tests.conformance.guarding import guards
+from tests.fastapi.conftest import client_of
 from tests.world import (
     ChapterCreate,
+    ChapterPublic,
     ChapterService,
     Volume,
     VolumeCreate,
@@ -32,6 +37,24 @@ from tests.world import (
     add_volume,
     add_writer,
 )
+
+
+class CapitalChapter(ChapterPublic):
+    """A chapter whose title begins with a capital."""
+
+    @field_validator("title")
+    @classmethod
+    def begins_with_a_capital(cls, title: str) -> str:
+        """Refuse any other."""
+        if not title.istitle():
+            raise ValueError("must begin with a capital")
+        return title
+
+
+class ShortChapter(ChapterPublic):
+    """A chapter with a short title."""
+
+    title: str = Field(max_length=3)
 
 
 async def stored(database: Database, key: int = 1) -> Volume:
@@ -233,6 +256,34 @@ async def test_a_parent_with_children_stays(world: Database, client: httpx2.Asyn
         assert not caught.value.missing
     assert 409 == (await client.delete(f"/writers/{key}")).status_code
     assert key == (await stored(world)).writer_id
+
+
+@guards(
+    "A value that the response model refuses is stored, and every read after it is a 500.",
+    seen_in="recipes",
+)
+@pytest.mark.parametrize("public", [CapitalChapter, ShortChapter])
+async def test_what_cannot_be_answered_is_not_stored(
+    world: Database, public: type[ChapterPublic]
+) -> None:
+    """The response model is stricter than what the endpoints take: the write is undone."""
+
+    class Chapters(ChapterService):
+        pass
+
+    Chapters.public = public
+    await add_volume(world, "Dune")
+    app = FastAPI()
+    install(app, world)
+    app.include_router(crud_router(Chapters, public=True), prefix="/chapters")
+    async with client_of(app, raising=False) as client:
+        first = {"volume_id": 1, "number": 1, "title": "Foe"}
+        assert 201 == (await client.post("/chapters", json=first)).status_code
+        strange = {"volume_id": 1, "number": 2, "title": "further"}
+        assert 500 == (await client.post("/chapters", json=strange)).status_code
+        changed = await client.patch("/chapters/1/1", json={"title": "further"})
+        assert 500 == changed.status_code
+        assert [first] == (await client.get("/chapters")).json()["items"]
 
 
 @guards("PATCH onto a value that another row has is a 500.", seen_in="FastCRUD")

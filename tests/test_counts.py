@@ -46,6 +46,7 @@ async def counted(service: StoneService, count: Any, **options: Any) -> tuple[in
         pytest.param({"limit": 2, "weight__lt": 6}, (6, "exact"), id="just the cap"),
         pytest.param({"limit": 2, "weight__lt": 4}, (4, "exact"), id="fewer"),
         pytest.param({"limit": 3, "offset": 5}, (8, "at_least"), id="seen beyond the cap"),
+        pytest.param({"limit": 3, "offset": 100}, (6, "at_least"), id="past the end"),
         pytest.param({"limit": 20}, (9, "exact"), id="a page that is not full"),
         pytest.param(
             {"limit": 2, "include_deleted": True, "weight__gte": 8}, (2, "exact"), id="all"
@@ -87,6 +88,16 @@ async def test_an_estimate_is_never_below_what_was_seen(stones: Database) -> Non
     async with reading(stones) as unit:
         page = await FewService(unit).page(count="estimated", limit=10, offset=30)
         assert 40 <= (page.total or 0)
+
+
+async def test_an_estimate_past_the_end_is_not_what_was_skipped(stones: Database) -> None:
+    """No row has been seen there: the statistics of an empty table may say many, or few."""
+    async with reading(stones) as unit:
+        service = FewService(unit)
+        page = await service.page(count="estimated", limit=10, offset=9000)
+        assert 1000 > (page.total or 0)
+        page = await service.page(count="estimated", limit=10, offset=12)
+        assert 12 >= (page.total or 0)
 
 
 async def test_an_unknown_way_to_count_is_refused(stones: Database) -> None:

@@ -392,10 +392,11 @@ class Reads(Generic[ModelT]):
         if count == "estimated":
             guess = await self._reader.estimate(selection)
             if guess is not None:
-                return max(guess, offset + number), "estimate"
+                # Past the end no row was seen, and there are no more than were skipped.
+                return max(guess, offset + number) if number else min(guess, offset), "estimate"
         counted = await self._reader.count_up_to(selection, self.count_cap + 1)
         if counted > self.count_cap:
-            return max(self.count_cap, offset + number), "at_least"
+            return max(self.count_cap, offset + number if number else 0), "at_least"
         return counted, "exact"
 
     def _select(

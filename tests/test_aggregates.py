@@ -20,7 +20,14 @@ from tests.test_filters_engines import (
     ShelfService,
     boxes,
 )
-from tests.world import ChapterService, add_writer, create_world
+from tests.world import (
+    ChapterService,
+    VolumeService,
+    WriterService,
+    add_volume,
+    add_writer,
+    create_world,
+)
 
 __all__ = ["boxes"]
 
@@ -126,6 +133,25 @@ async def test_without_groups_there_is_one_result(boxes: Database) -> None:
         (nothing,) = await service.aggregate(MEASURES, id=0)
     assert almost(reckoned(BOXES)) == almost(everything)
     assert reckoned([]) == nothing
+
+
+async def test_floats_are_reckoned_like_other_numbers(database: Database) -> None:
+    """By rows and along a collection, with conditions on the results."""
+    await create_world(database)
+    writer = await add_writer(database)
+    for weight in (1.5, -0.25, None, 4.0):
+        await add_volume(database, weight=weight, writer_id=writer)
+    measures = {"sum": "weight__sum", "mean": "weight__avg", "most": "weight__max"}
+    async with database.session() as session:
+        volumes = VolumeService(session)
+        (row,) = await volumes.aggregate(measures, having={"sum__gt": 5, "mean__between": [1, 2]})
+        (none,) = await volumes.aggregate(measures, id=0)
+        (along,) = await WriterService(session).aggregate(
+            {name: f"volumes__{label}" for name, label in measures.items()}
+        )
+    assert {"sum": 5.25, "mean": 1.75, "most": 4.0} == row == along
+    assert {float} == {type(value) for value in row.values()}
+    assert dict.fromkeys(measures) == none
 
 
 class Sold(SQLModel):

@@ -66,11 +66,16 @@ class Measure:
             )
         field = _field(model, path)
         kind = field.column.type
-        number = isinstance(kind, (Integer, Numeric))
+        number = isinstance(kind, (Integer, Numeric, Float))
         ordered = "gt" in operators_of(field.column) and kind.python_type.__name__ != "UUID"
         fits = {"sum": number, "avg": number, "min": ordered, "max": ordered}
         if not fits.get(function, True) or (function == "count_distinct" and not _to_one(field)):
-            raise FilterError(f"{label}: {path} has no {function}.", fields=[label])
+            raise FilterError(
+                f"{label}: {path} has no {function}.",
+                hint="Numbers have sum and avg, what can be ordered has min and max, and what "
+                "leads through no collection has count_distinct.",
+                fields=[label],
+            )
         return cls(function, field)
 
     @property
@@ -78,14 +83,17 @@ class Measure:
         """The Python type of the result."""
         if self.field is None or self.function.startswith("count"):
             return int
-        if self.function == "avg" and not self._exact:
-            return float
-        return value_type(self.field.model, self.field.name)
+        if self.function in ("min", "max"):
+            return value_type(self.field.model, self.field.name)
+        if self._exact:
+            return Decimal
+        whole = self.function == "sum" and isinstance(self.field.column.type, Integer)
+        return int if whole else float
 
     @property
     def _exact(self) -> bool:
         kind = self.field.column.type if self.field else None
-        return isinstance(kind, Numeric) and not isinstance(kind, Float)
+        return isinstance(kind, Numeric) and kind.asdecimal
 
     def convert(self, value: Any) -> Any:
         """Give a result its type: databases answer decimals for integers, and floats for decimals."""

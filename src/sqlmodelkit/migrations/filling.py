@@ -164,6 +164,13 @@ def _literal(kind: Any, value: Any) -> str:
     return write(text)
 
 
+def _number(text: str) -> str:
+    number = Decimal(text)
+    if not number.is_finite():
+        raise ValueError(text)
+    return str(number)
+
+
 def _boolean(text: str) -> str:
     if text.lower() not in _BOOLEANS:
         raise ValueError(text)
@@ -185,7 +192,8 @@ def _moment(text: str) -> str:
 _WAYS: tuple[tuple[Any, Callable[[str], str]], ...] = (
     (Boolean, _boolean),
     (Integer, lambda text: str(int(text))),
-    (Numeric, lambda text: str(Decimal(text))),
+    (Numeric, _number),
+    (Float, _number),
     (DateTime, _moment),
     (Date, lambda text: quoted(date.fromisoformat(text).isoformat())),
     (Time, lambda text: quoted(time.fromisoformat(text).isoformat())),

@@ -57,6 +57,26 @@ def test_a_missing_driver_says_what_to_install(
         Database(url)
 
 
+def test_a_driver_that_cannot_send_bytes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once, and not by a TypeError of the first row that has some."""
+    # What PyMySQL has there since 1.2.3, and aiomysql takes for a function.
+    monkeypatch.setattr("aiomysql.connection.escape_bytes_prefixed", "DO NOT IMPORT THIS!!!")
+    with pytest.raises(ConfigError, match=r"cannot send bytes.*Install sqlmodelkit\[aiomysql\]"):
+        Database("mysql+aiomysql://127.0.0.1/shop")
+
+
+def test_a_driver_that_cannot_be_loaded_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With the reason, as when another package of the wrong release is beside it."""
+    (tmp_path / "aiomysql.py").write_text("from pymysql import nothing_of_that_name")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in [name for name in sys.modules if name.split(".")[0] == "aiomysql"]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(ConfigError, match=r"nothing_of_that_name.*sqlmodelkit\[aiomysql\]"):
+        Database("mysql+aiomysql://127.0.0.1/shop")
+
+
 def watched_sockets() -> int:
     """Count the sockets that the event loop reads."""
     loop: Any = asyncio.get_running_loop()

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import Coroutine
+from importlib import import_module
 from typing import Any
 
 from sqlalchemy import Dialect, event
@@ -28,7 +29,7 @@ def create_engine(options: EngineOptions) -> AsyncEngine:
     """Return an engine whose connections are prepared as the options say.
 
     Raises:
-        ConfigError: The driver is not installed.
+        ConfigError: The driver is not installed, or not with the versions of its own needs.
     """
     liveness = Liveness(options)
     try:
@@ -42,6 +43,10 @@ def create_engine(options: EngineOptions) -> AsyncEngine:
             f"The driver {error.name!r} for {options.url.drivername} is not installed.",
             hint=f"Install sqlmodelkit[{_extra(options)}].",
         ) from error
+    except ImportError as error:
+        raise _unusable(options, str(error)) from error
+    if engine.dialect.driver == "aiomysql" and not _sends_bytes():
+        raise _unusable(options, "with this release of PyMySQL it cannot send bytes")
 
     @event.listens_for(engine.sync_engine, "connect")
     def connected(connection: Any, record: Any) -> None:
@@ -67,6 +72,22 @@ def create_engine(options: EngineOptions) -> AsyncEngine:
     if options.explicit_begin:
         event.listen(engine.sync_engine, "begin", begin)
     return engine
+
+
+def _unusable(options: EngineOptions, reason: str) -> ConfigError:
+    return ConfigError(
+        f"The driver for {options.url.drivername} is of no use: {reason}.",
+        hint=f"Install sqlmodelkit[{_extra(options)}], which says what goes together.",
+    )
+
+
+def _sends_bytes() -> bool:
+    """Tell whether aiomysql finds in PyMySQL what it sends bytes by.
+
+    PyMySQL 1.2.3 has put a text in its place (aiomysql's issue 1080).
+    """
+    name = "escape_bytes_prefixed"
+    return callable(getattr(import_module("aiomysql.connection"), name, callable))
 
 
 def _extra(options: EngineOptions) -> str:

@@ -175,16 +175,19 @@ async def database(database_url: str, anyio_backend: str) -> AsyncIterator[Datab
 
 
 @pytest.fixture
-async def world(any_driver_url: str, anyio_backend: str) -> AsyncIterator[Database]:
-    """An open database with the tables of world.py, once for each driver.
-
-    A module whose tests ask for less, or more, has a `world` of its own.
-    """
+async def any_world(any_driver_url: str, anyio_backend: str) -> AsyncIterator[Database]:
+    """An open database with the tables of world.py, once for each driver."""
     database = Database(any_driver_url)
     try:
         yield await create_world(database)
     finally:
         await database.close()
+
+
+@pytest.fixture
+def world(any_world: Database) -> Database:
+    """The same; a module whose tests ask for less, or more, has a `world` of its own."""
+    return any_world
 
 
 @pytest.fixture(scope="session")

@@ -144,27 +144,23 @@ def _hear(mapper: Any, connection: Any, row: Any) -> None:
     """Be heard."""
 
 
-async def built(database: Database) -> Database:
-    """Make the tables of world.py and of this module."""
-    async with database.engine.begin() as connection:
-        await connection.run_sync(Hall.metadata.create_all)
-    return await create_world(database)
-
-
 @pytest.fixture
 async def world(database: Database) -> Database:
-    """An open database with these tables."""
-    return await built(database)
+    """An open database with the tables of world.py and of this module."""
+    return await with_hall(await create_world(database))
 
 
 @pytest.fixture
-async def any_world(any_driver_url: str, anyio_backend: str) -> AsyncIterator[Database]:
+async def any_world(any_world: Database) -> Database:
     """The same, once for each driver."""
-    database = Database(any_driver_url)
-    try:
-        yield await built(database)
-    finally:
-        await database.close()
+    return await with_hall(any_world)
+
+
+async def with_hall(database: Database) -> Database:
+    """Make the tables of this module, too."""
+    async with database.engine.begin() as connection:
+        await connection.run_sync(Hall.metadata.create_all)
+    return database
 
 
 FULL: dict[str, Any] = {

@@ -4,24 +4,18 @@ Start at `here` and `waiting_at`.
 """
 
 import asyncio
-import contextlib
 import inspect
-import os
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import greenlet  # type: ignore[import-untyped] # it has no types
-import sqlalchemy
-import sqlmodel
 
-_LIBRARIES = (
-    contextlib.__file__,
-    *(
-        str(Path(file).parent) + os.sep
-        for file in (__file__, asyncio.__file__, sqlalchemy.__file__, sqlmodel.__file__)
-    ),
+_LIBRARIES = frozenset(
+    {
+        *("asyncio", "contextlib", "sqlalchemy", "sqlmodel", "sqlmodelkit"),
+        *("aiomysql", "aiosqlite", "asyncmy", "asyncpg"),
+    }
 )
 _FRAMES = ("cr_frame", "ag_frame", "gi_frame")
 _INNER = ("cr_await", "ag_await", "gi_yieldfrom")
@@ -68,10 +62,10 @@ def _first(owner: Any, names: Iterable[str]) -> Any:
 
 
 def _line(frames: Iterable[FrameType]) -> str:
-    """Name the innermost line that calls a library of ours; what is inside of it is a driver."""
+    """Name the innermost line that calls a library of ours; what is inside of it is another's."""
     inside, name = False, "a task that has ended"
     for frame in frames:
-        library = frame.f_code.co_filename.startswith(_LIBRARIES)
+        library = frame.f_globals.get("__name__", "").partition(".")[0] in _LIBRARIES
         if inside and not library:
             return f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_qualname}"
         inside = inside or library

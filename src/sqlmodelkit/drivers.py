@@ -62,8 +62,11 @@ _PRIMARY_RESULT_CODES: dict[int, type[err.SQLModelKitError]] = {
     **dict.fromkeys((8, 10, 11, 13, 14, 26), err.ConnectionLost),
 }
 _BUSY = (5, 6)
+# Of PostgreSQL: in_failed_sql_transaction.
+_FAILED_BEFORE = "25P02"
 _STILL_REFERRED = frozenset({1217, 1451})
 _NO_SAVEPOINT = 1305
+_DEADLOCKS = (1020, 1213)
 # What the drivers say by themselves, without an answer of the server.
 _CLIENT_ERRNOS = range(2000, 3000)
 _CLIENT_SQLSTATES = "08"
@@ -104,16 +107,13 @@ def translate(error: BaseException) -> err.SQLModelKitError | None:
         case err.SQLModelKitError():
             return error
         case sa.DBAPIError():
-            return _classify(error)
+            return failed_before() if sqlstate(error) == _FAILED_BEFORE else _classify(error)
         case StaleDataError():
             return err.StaleVersion(hint="Read it again and repeat the change.")
         case sa.TimeoutError():
             return err.PoolTimeout(hint=_POOL_HINT)
         case sa.PendingRollbackError():
-            return err.ConfigError(
-                "The unit of work has failed before; nothing of it can be kept.",
-                hint="Put what may fail into `async with session.savepoint():`.",
-            )
+            return failed_before()
         case (
             DetachedInstanceError()
             | sa.MissingGreenlet()
@@ -123,6 +123,14 @@ def translate(error: BaseException) -> err.SQLModelKitError | None:
         case sa.StatementError() if isinstance(error.orig, err.UNFIT):
             return err.InvalidValue("A value does not fit the type of its column.")
     return None
+
+
+def failed_before() -> err.ConfigError:
+    """Return the error of a unit of work that goes on after a statement of it has failed."""
+    return err.ConfigError(
+        "The unit of work has failed before; nothing of it can be kept.",
+        hint="Put what may fail into `async with session.savepoint():`.",
+    )
 
 
 def sqlstate(error: sa.DBAPIError) -> str | None:
@@ -139,6 +147,11 @@ def is_busy(error: BaseException | None) -> bool:
     """Tell whether SQLite would not wait any longer for a lock of somebody else."""
     code = _result_code(error)
     return code is not None and code & 0xFF in _BUSY
+
+
+def is_deadlock(error: BaseException | None) -> bool:
+    """Tell whether MySQL or MariaDB has undone a transaction so that another one can go on."""
+    return _errno(error) in _DEADLOCKS
 
 
 def is_locked(error: sa.DBAPIError) -> bool:

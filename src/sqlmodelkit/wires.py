@@ -30,6 +30,7 @@ Rows = Sequence[Sequence[Any]]
 Fetch = Callable[[Any, str, tuple[Any, ...]], Coroutine[Any, Any, Any]]
 
 _UNCLEAR = (ConnectionLost, CommitUnknown, QueryTimeout, sa.DBAPIError)
+_OWN_COMMIT_LISTENERS = 1
 _OWN_ERROR_HANDLERS = 1
 _SCHEMAS = "schema_translate_map"
 _LOG = logging.getLogger("sqlalchemy.engine.Engine")
@@ -250,11 +251,11 @@ def overheard(engine: AsyncEngine, liveness: Liveness) -> bool:
         or heard.before_execute
         or heard.after_execute
         or heard.engine_connect
-        or heard.commit
         or heard.rollback
         or dialect.do_execute
         or dialect.do_execute_no_params
         or len(heard.begin) > liveness.begins
+        or len(heard.commit) > _OWN_COMMIT_LISTENERS
         or len(dialect.handle_error) > _OWN_ERROR_HANDLERS
         or engine.echo
         or _LOG.isEnabledFor(logging.INFO)

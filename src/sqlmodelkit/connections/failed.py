@@ -12,9 +12,11 @@ from sqlmodelkit.errors import (
 )
 
 from .begun import READ_ONLY
+from .undone import note
 
 
 def understand(context: ExceptionContext) -> None:
+    note(context)
     original = context.original_exception
     connection = context.connection
     if connection is not None and connection.get_execution_options().get(READ_ONLY):

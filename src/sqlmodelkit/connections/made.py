@@ -18,6 +18,7 @@ from sqlmodelkit.errors import ConfigError, ConnectionLost
 from .begun import ATTEMPT_SECONDS, PATIENCE, begin, reset
 from .failed import understand
 from .pooled import LIVENESS, Liveness
+from .undone import confirm, relieve
 
 SEAL = "sqlmodelkit_seal"
 """Execution option of an engine: what cursors are sealed with, a `Seal` or None."""
@@ -68,6 +69,8 @@ def create_engine(options: EngineOptions) -> AsyncEngine:
         return _connect(liveness, dialect, arguments, options)
 
     event.listen(engine.sync_engine, "handle_error", understand)
+    event.listen(engine.sync_engine, "rollback_savepoint", relieve)
+    event.listen(engine.sync_engine, "commit", confirm)
     event.listen(engine.sync_engine, "reset", reset)
     if options.explicit_begin:
         event.listen(engine.sync_engine, "begin", begin)

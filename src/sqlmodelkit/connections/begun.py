@@ -17,6 +17,7 @@ from sqlmodelkit.drivers import is_busy
 from sqlmodelkit.engines import IMMEDIATE, RELEASE
 
 from .pooled import CLEAN
+from .undone import UNDONE
 
 ISOLATION = "sqlmodelkit_isolation"
 """Execution option of an engine whose transactions ask for a level of isolation as they begin."""
@@ -78,6 +79,7 @@ def reset(connection: Any, record: Any, state: PoolResetState) -> None:
     """Roll back what was left open, and only that: a rollback after each commit is a round trip."""
     if record.info.pop(CLEAN, False) or not state.asyncio_safe:
         return
+    record.info.pop(UNDONE, None)
     release = record.info.pop(RELEASE, None)
     if release:
         await_only(whole(greenlet_spawn(_release, connection, release), late=True))

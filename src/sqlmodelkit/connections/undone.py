@@ -13,7 +13,8 @@ from sqlalchemy import exc as sa
 from sqlmodelkit.drivers import failed_before, is_deadlock, translate
 from sqlmodelkit.errors import SerializationFailure
 
-_UNDONE = "sqlmodelkit_undone"
+UNDONE = "sqlmodelkit_undone"
+"""What a connection's `info` says of a transaction that is over: which, and by what error."""
 
 
 def note(context: ExceptionContext) -> None:
@@ -26,7 +27,7 @@ def note(context: ExceptionContext) -> None:
         ours = None if error is None else translate(error)
         # To be done again is also what comes of it later.
         kept = ours if isinstance(ours, SerializationFailure) else failed_before()
-        connection.info[_UNDONE] = (connection.get_transaction(), kept)
+        connection.info[UNDONE] = (connection.get_transaction(), kept)
         if connection.dialect.name == "sqlite":
             # Outside of a transaction each later statement would be stored at once.
             connection.connection.cursor().execute("BEGIN")
@@ -46,7 +47,7 @@ def _may_be_undone(connection: Connection, error: BaseException) -> bool:
 def relieve(connection: Connection, name: str, context: None) -> None:
     """Forget a statement that has failed since a savepoint, to which PostgreSQL has gone back."""
     if connection.dialect.name == "postgresql" and not connection.invalidated:
-        connection.info.pop(_UNDONE, None)
+        connection.info.pop(UNDONE, None)
 
 
 def confirm(connection: Connection) -> None:
@@ -58,7 +59,7 @@ def confirm(connection: Connection) -> None:
     """
     if connection.invalidated:
         return  # SQLAlchemy refuses it.
-    transaction, error = connection.info.pop(_UNDONE, (None, None))
+    transaction, error = connection.info.pop(UNDONE, (None, None))
     if error is None or transaction is not connection.get_transaction():
         return
     if connection.dialect.name == "postgresql" and _answers(connection):
@@ -73,6 +74,6 @@ def _answers(connection: Connection) -> bool:
     try:
         connection.exec_driver_sql("SELECT 1")
     except sa.DBAPIError:
-        connection.info.pop(_UNDONE, None)
+        connection.info.pop(UNDONE, None)
         return False
     return True

@@ -96,10 +96,22 @@ class CursorError(BadRequest):
 
 
 class InvalidValue(BadRequest):
-    """A value does not fit its column."""
+    """A value does not fit its column.
+
+    Attributes:
+        model: The table model.
+        row: Where several rows were given, which of them it is, counted from 0.
+        sqlstate: What the database calls it, if it was asked.
+    """
 
     model: str | None = None
+    row: int | None = None
     sqlstate: str | None = None
+
+    def in_row(self, row: int) -> "InvalidValue":
+        """Return the same, said of one of several rows."""
+        details = {**self._details, "row": row}
+        return InvalidValue(self.message, hint=self.hint, fields=self.fields, **details)
 
 
 class CheckViolation(BadRequest):

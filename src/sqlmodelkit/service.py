@@ -26,7 +26,7 @@ from .columns import (
     relations_of,
     row_key,
 )
-from .errors import ConfigError, NotFound, StaleVersion
+from .errors import ConfigError, InvalidValue, NotFound, StaleVersion
 from .filters import check_key, compile_filters
 from .models import SoftDelete, Version, utcnow
 from .nesting import check_nested, children, made, unknown_fields
@@ -156,7 +156,7 @@ class ServiceBase(
             CheckViolation: A value breaks a check constraint.
         """
         if into is None:
-            return (await self._insert([data]))[0]
+            return (await self._add([await self._created(data)]))[0]
         plan = self.plan(into)
         key, item = await self._insert_one(data, plan, last=False)
         return await self.get(key, into=into) if item is None else plan.build(item)
@@ -191,9 +191,16 @@ class ServiceBase(
         """Add rows, all or none, and return them in the order given.
 
         Raises:
-            InvalidValue, UniqueViolation, ForeignKeyViolation, CheckViolation: As `create`.
+            InvalidValue: As `create`; its `row` says which of them it is, counted from 0.
+            UniqueViolation, ForeignKeyViolation, CheckViolation: As `create`.
         """
-        added = await self._insert(rows)
+        values = []
+        for number, data in enumerate(rows):
+            try:
+                values.append(await self._created(data))
+            except InvalidValue as error:
+                raise error.in_row(number) from error
+        added = await self._add(values)
         if into is None:
             return list(added)
         return await self.get_many([row_key(self.model)(row) for row in added], into=into)
@@ -383,9 +390,6 @@ class ServiceBase(
     @property
     def _writer(self) -> Writer:
         return Writer(self.model, self._unit, self._statements)
-
-    async def _insert(self, rows: Iterable[CreateT]) -> list[ModelT]:
-        return await self._add([await self._created(data) for data in rows])
 
     async def _add(self, rows: Sequence[Mapping[str, Any]]) -> list[ModelT]:
         families = [list(made(self.model, values)) for values in rows]

@@ -79,6 +79,18 @@ async def test_a_batch_is_created_in_order(client: httpx2.AsyncClient) -> None:
         assert (422, ["body"]) == (refused.status_code, refused.json()["detail"][0]["loc"])
 
 
+async def test_a_value_of_a_batch_that_does_not_fit_is_found(client: httpx2.AsyncClient) -> None:
+    """By the place of its row, as FastAPI's own errors have it; no place where there is one row."""
+    bodies = [{"title": "a"}, {"title": "b\x00"}]
+    refused = await client.post("/volumes/batch", json=bodies)
+    assert (422, ["body", 1, "title"]) == (
+        refused.status_code,
+        refused.json()["detail"][0]["loc"],
+    )
+    refused = await client.post("/volumes", json=bodies[1])
+    assert ["body", "title"] == refused.json()["detail"][0]["loc"]
+
+
 async def test_a_soft_deleted_row_can_be_restored(
     world: Database, client: httpx2.AsyncClient
 ) -> None:

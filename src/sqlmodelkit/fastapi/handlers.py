@@ -140,10 +140,11 @@ def error_items(error: err.SQLModelKitError, method: str) -> list[ErrorItem]:
     message = error.message if isinstance(error, _HINT_FOR_DEVELOPERS) else str(error)
     kind = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(error).__name__).lower()
     fields = ("sort",) if isinstance(error, err.SortError) else error.fields
-    places: list[list[str | int]] = [[_part(error, method), field] for field in fields]
-    return [
-        ErrorItem(loc=place, msg=message, type=kind) for place in places or [[_part(error, method)]]
-    ]
+    start: list[str | int] = [_part(error, method)]
+    if isinstance(error, err.InvalidValue) and error.row is not None:
+        start.append(error.row)
+    places = [[*start, field] for field in fields] or [start]
+    return [ErrorItem(loc=place, msg=message, type=kind) for place in places]
 
 
 def _part(error: err.SQLModelKitError, method: str) -> str:

@@ -14,7 +14,7 @@ from sqlalchemy.util import greenlet_spawn
 
 from sqlmodelkit import Database, DatabaseSettings
 from sqlmodelkit.connections import LIVENESS, PATIENCE, create_engine
-from sqlmodelkit.errors import ConfigError, SerializationFailure, Unavailable
+from sqlmodelkit.errors import ConfigError, ConnectionLost, SerializationFailure, Unavailable
 from tests.world import (
     Volume,
     VolumeCreate,
@@ -75,6 +75,16 @@ def test_a_driver_that_cannot_be_loaded_is_told(
         monkeypatch.delitem(sys.modules, name)
     with pytest.raises(ConfigError, match=r"nothing_of_that_name.*sqlmodelkit\[aiomysql\]"):
         Database("mysql+aiomysql://127.0.0.1/shop")
+
+
+async def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """SQLite says only that it cannot open the file."""
+    database = Database(f"sqlite:///{tmp_path / 'nowhere' / 'app.db'}")
+    with pytest.raises(ConnectionLost, match=r"no directory .*nowhere.: make it"):
+        await database.ping()
+    (tmp_path / "nowhere").mkdir()
+    await database.ping()
+    await database.close()
 
 
 def watched_sockets() -> int:

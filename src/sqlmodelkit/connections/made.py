@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import Coroutine
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Dialect, event
@@ -126,11 +127,22 @@ def _connect(liveness: Liveness, dialect: Dialect, arguments: Any, options: Any)
     limit = options.get("connect_timeout") or options.get("timeout")
     try:
         if dialect.name == "sqlite":
-            return dialect.connect(*arguments, **options)
+            return _open_file(dialect, arguments, options)
         opening = greenlet_spawn(dialect.connect, *arguments, **options)
         return await_only(_within(opening, limit, liveness.arriving))
     except OSError as error:
         raise ConnectionLost(hint="Check DATABASE_URL and whether the server runs.") from error
+
+
+def _open_file(dialect: Dialect, arguments: Any, options: Any) -> Any:
+    try:
+        return dialect.connect(*arguments, **options)
+    except sqlite3.OperationalError as error:
+        folder = Path(arguments[0]).parent
+        if options.get("uri") or folder.is_dir():
+            raise
+        hint = f"There is no directory {str(folder)!r}: make it, or correct DATABASE_URL."
+        raise ConnectionLost(hint=hint) from error
 
 
 async def _within(

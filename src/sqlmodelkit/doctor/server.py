@@ -65,7 +65,7 @@ async def slow_log(subject: Subject) -> Seen:
     if await _ask(subject, asked):
         return Seen(said="the server's own")
     theirs = (
-        "ALTER SYSTEM SET log_min_duration_statement = '100ms'"
+        "ALTER SYSTEM SET log_min_duration_statement = '100ms'; SELECT pg_reload_conf()"
         if postgresql
         else "SET GLOBAL slow_query_log = ON, long_query_time = 0.1"
     )

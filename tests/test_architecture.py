@@ -15,8 +15,8 @@ from statistics import mean
 import pytest
 
 RINGS = (
-    ("callers", "cancellation", "constraints", "errors", "events"),
-    ("columns", "cursors", "drivers", "models", "settings", "statements"),
+    ("callers", "cancellation", "constraints", "errors"),
+    ("columns", "cursors", "drivers", "events", "models", "settings", "statements"),
     ("engines", "filters", "keysets", "nesting", "pages", "scopes", "sheets"),
     ("connections", "plan", "sessions"),
     ("measures", "selection", "transactions", "wires"),

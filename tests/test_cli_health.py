@@ -31,6 +31,19 @@ def test_the_status_says_whether_something_failed(
     assert 2 == main(["doctor", "--fail-on", "nothing"])
 
 
+def test_what_cannot_be_seen_is_not_passed(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that does not answer makes the status 1; that there are no migrations does not."""
+    monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/x")
+    status, said, _ = run(capsys, "doctor", "--only", "pool", "--only", "migrations")
+    assert (1, True) == (status, said.startswith("?     pool: The database cannot be reached."))
+    assert "-     migrations: there are no migrations" in said
+    assert "0 passed, 0 failed, 1 unknown, 1 skipped" == said.splitlines()[-1]
+    assert 0 == main(["doctor", "--only", "pool", "--fail-on", "never"])
+    assert 0 == main(["doctor", "--only", "migrations", "--fail-on", "warning"])
+
+
 def test_findings_are_told_to_programs(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With problems and fixes."""
     _, said, _ = run(capsys, "doctor", "--only", "pool", "--workers", "3", "--json")

@@ -8,7 +8,8 @@ from sqlalchemy import Engine, create_engine, insert, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import StaticPool
 
-from sqlmodelkit.events import QueryEvent, listen, recording
+from sqlmodelkit import Database
+from sqlmodelkit.events import QueryEvent, listen, recording, slow_log
 from tests.tables import FIXTURES
 
 
@@ -123,3 +124,22 @@ def test_an_event_cannot_be_changed() -> None:
     event = QueryEvent("SELECT 1", 1.0, -1, many=False)
     with pytest.raises(dataclasses.FrozenInstanceError):
         event.statement = "SELECT 2"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("over_ms", [0, 10_000])
+async def test_slow_statements_are_logged_with_the_application_s_line(
+    over_ms: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And those that are quick enough are not."""
+    db = Database("sqlite://", hooks=[slow_log(over_ms)])
+    async with db.transaction() as session:
+        await (await session.connection()).execute(text("SELECT :one"), {"one": 4711})
+    await db.close()
+    told = [record.getMessage() for record in caplog.records if record.name == "sqlmodelkit.slow"]
+    if over_ms:
+        assert [] == told
+        return
+    (line,) = [each for each in told if "SELECT ?" in each]
+    assert f"{__file__}:" in line
+    assert "in test_slow_statements_are_logged" in line
+    assert "4711" not in line

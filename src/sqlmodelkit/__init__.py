@@ -29,7 +29,7 @@ from .errors import (
     Unavailable,
     UniqueViolation,
 )
-from .events import QueryEvent
+from .events import QueryEvent, slow_log
 from .filters import all_of, any_of, not_, search, where
 from .models import (
     IntKey,
@@ -104,6 +104,7 @@ __all__ = [
     "any_of",
     "not_",
     "search",
+    "slow_log",
     "unique_live",
     "where",
 ]

@@ -1,4 +1,4 @@
-"""Which line of the application is behind a call: for errors that name it. Ring 0.
+"""Which line of the application is behind a call: for errors and logs that name it. Ring 0.
 
 Start at `here` and `waiting_at`.
 """

@@ -1,8 +1,9 @@
-"""One `QueryEvent` for each statement, handed to hooks. Ring 0.
+"""One `QueryEvent` for each statement, handed to hooks. Ring 1.
 
-Start at `listen`. Slow log, counters and traces are hooks; without a hook nothing is measured.
+Start at `listen`. Counters and traces are hooks, as `slow_log` is; without one nothing is measured.
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +11,10 @@ from time import perf_counter
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event
+
+from .callers import here
+
+_LOG = logging.getLogger("sqlmodelkit.slow")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,23 @@ class QueryEvent:
 
 Hook = Callable[[QueryEvent], None]
 """Called once for each statement, in the task that sent it; it must not block or await."""
+
+
+def slow_log(over_ms: float = 100.0) -> Hook:
+    """Return a hook that warns of each statement that takes longer, in the log `sqlmodelkit.slow`.
+
+    The record has the duration, the statement without its values, and the line of the application
+    that is behind it.
+
+    Args:
+        over_ms: What is too long, in milliseconds.
+    """
+
+    def warn(event: QueryEvent) -> None:
+        if event.duration_ms > over_ms:
+            _LOG.warning("%.0f ms at %s: %s", event.duration_ms, here(), event.statement)
+
+    return warn
 
 
 def listen(engine: Engine, hook: Hook) -> Callable[[], None]:

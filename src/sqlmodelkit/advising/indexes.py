@@ -120,14 +120,31 @@ def is_served(table: Table, columns: tuple[str, ...], equal: Mapping[str, None])
     return False
 
 
-def indexed(table: Table) -> Iterator[tuple[str, ...]]:
-    """Yield the columns of each index and key of a table, in order."""
+def indexed(table: Table, *, whole: bool = False) -> Iterator[tuple[str, ...]]:
+    """Yield the columns of each index and key of a table, in order.
+
+    Args:
+        table: The table.
+        whole: Leave out indexes of a part of the rows, and those that cannot look a value up.
+    """
     yield tuple(column.name for column in table.primary_key.columns)
     for constraint in table.constraints:
         if isinstance(constraint, UniqueConstraint):
             yield tuple(column.name for column in constraint.columns)
     for index in table.indexes:
-        yield _columns_of(index)
+        if not whole or _finds_all(index):
+            yield _columns_of(index)
+
+
+def _finds_all(index: Index) -> bool:
+    """Tell whether an index finds every row that has a value in its columns."""
+    for name in ("postgresql", "sqlite"):
+        options = index.dialect_options[name]
+        # A key that refers to nothing is looked for by nobody.
+        where = str(options.get("where") if options.get("where") is not None else "")
+        if where and not re.fullmatch(r"\S+ IS NOT NULL", where, re.IGNORECASE):
+            return False
+    return index.dialect_options["postgresql"].get("using") in (False, None, "btree", "hash")
 
 
 def _columns_of(index: Index) -> tuple[str, ...]:

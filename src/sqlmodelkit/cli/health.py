@@ -36,7 +36,9 @@ def doctor(
     subject = subject_of(find_project(), workers=workers)
     findings = asyncio.run(examine(subject, only=only or ()))
     count = Counter(finding.status for finding in findings)
-    total = ", ".join(f"{count[status]} {status}" for status in ("passed", "failed", "unknown"))
+    total = ", ".join(
+        f"{count[status]} {status}" for status in ("passed", "failed", "unknown", "skipped")
+    )
     show(
         "\n".join([*map(str, findings), "", total]),
         data=[asdict(finding) for finding in findings],
@@ -47,7 +49,8 @@ def doctor(
 
 
 def _counts(finding: Finding, fail_on: FailOn) -> bool:
-    if finding.status != "failed" or fail_on == "never":
+    # What could not be seen is not known to be right.
+    if finding.status in ("passed", "skipped") or fail_on == "never":
         return False
     return fail_on == "warning" or finding.severity == "error"
 

@@ -5,6 +5,7 @@ from typing import Any, get_args
 
 from fastapi import FastAPI
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 from starlette.routing import BaseRoute
 
 from sqlmodelkit.errors import ConfigError
@@ -43,13 +44,19 @@ def secrets(subject: Subject) -> Seen:
     problems = {}
     for _, model in shown:
         for inner in _nested(model, set()):
-            for name in inner.model_fields:
-                if looks_secret(name) and not (_lets_in(inner) or _only_a_token(model)):
+            for name, field in inner.model_fields.items():
+                if _shown(name, field) and not (_lets_in(inner) or _only_a_token(model)):
                     problems[f"{inner.__name__}.{name} is shown."] = (
                         f"Take {name} out of {inner.__name__}; "
                         "let a base class without it be shared."
                     )
     return Seen(tuple(problems.items()), said=f"{len({model for _, model in shown})} responses")
+
+
+def _shown(name: str, field: FieldInfo) -> bool:
+    """Tell whether a field is shown that is named like a secret, by us or to clients."""
+    said = field.serialization_alias or field.alias or name
+    return not field.exclude and (looks_secret(name) or looks_secret(said))
 
 
 def _only_a_token(model: type[BaseModel]) -> bool:
@@ -65,7 +72,7 @@ def _lets_in(model: type[BaseModel]) -> bool:
 def health(subject: Subject) -> Seen:
     """Look for a route that says whether the application can serve."""
     if subject.app is None:
-        return Seen(unknown="no application is known")
+        return Seen(skipped="no application is known")
     paths = [path for path, _ in _all_routes(subject.app.routes, "")]
     found = [path for path in paths if path.endswith("/ready")]
     if found:

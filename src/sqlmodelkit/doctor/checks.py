@@ -9,7 +9,7 @@ from collections.abc import Collection
 from sqlmodelkit.errors import ConfigError, SQLModelKitError
 
 from . import application, connecting, models, schema, server, source
-from .findings import Check, Finding, Seen, Status, Subject
+from .findings import Check, Finding, Seen, Subject
 
 CHECKS = (
     Check(
@@ -46,7 +46,7 @@ CHECKS = (
         "timeouts",
         "A statement or lock without a limit holds a connection until somebody notices.",
         "error",
-        connecting.timeouts,
+        server.timeouts,
     ),
     Check(
         "echo",
@@ -153,14 +153,12 @@ async def _run(check: Check, subject: Subject) -> Finding:
         found = check.look(subject)
         seen = await found if inspect.isawaitable(found) else found
     except SQLModelKitError as error:
-        # That a server does not answer is no fault of the application.
         seen = Seen(unknown=error.message)
-    status: Status = "unknown" if seen.unknown else "failed" if seen.problems else "passed"
     return Finding(
         check.name,
-        status,
+        seen.status,
         check.severity,
         check.why,
-        seen.unknown or seen.said,
+        seen.unknown or seen.skipped or seen.said,
         seen.problems,
     )

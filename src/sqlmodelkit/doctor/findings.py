@@ -18,8 +18,8 @@ from sqlmodelkit.migrations import Schema
 from sqlmodelkit.service import ServiceBase
 from sqlmodelkit.settings import DatabaseSettings
 
-Status = Literal["passed", "failed", "unknown"]
-"""How a check ended; `unknown` where what it looks at is not there, or does not answer."""
+Status = Literal["passed", "failed", "unknown", "skipped"]
+"""How a check ended; `unknown` where what it asks does not answer, `skipped` where there is none."""
 
 Severity = Literal["error", "warning"]
 
@@ -62,11 +62,22 @@ class Seen:
         problems: What is wrong, each with the exact fix; none says that it is as it should be.
         said: What is to be known in any case, as the numbers of a formula.
         unknown: Why nothing could be seen.
+        skipped: Why there is nothing to look at.
     """
 
     problems: tuple[tuple[str, str], ...] = ()
     said: str = ""
     unknown: str = ""
+    skipped: str = ""
+
+    @property
+    def status(self) -> Status:
+        """How the check ended."""
+        if self.unknown:
+            return "unknown"
+        if self.skipped:
+            return "skipped"
+        return "failed" if self.problems else "passed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +103,7 @@ class Finding:
 
     Attributes:
         check: The check's name.
-        status: passed, failed or unknown.
+        status: passed, failed, unknown or skipped.
         severity: error or warning.
         why: Why it matters.
         said: What was seen.
@@ -107,7 +118,9 @@ class Finding:
     problems: tuple[tuple[str, str], ...] = field(default=())
 
     def __str__(self) -> str:
-        mark = {"passed": "ok  ", "failed": "FAIL", "unknown": "?   "}[self.status]
+        mark = {"passed": "ok  ", "failed": "FAIL", "unknown": "?   ", "skipped": "-   "}[
+            self.status
+        ]
         if self.status == "failed" and self.severity == "warning":
             mark = "warn"
         lines = [f"{mark}  {self.check}" + (f": {self.said}" if self.said else "")]

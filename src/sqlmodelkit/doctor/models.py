@@ -45,7 +45,9 @@ def _bare_keys(metadata: MetaData) -> Iterator[tuple[str, str]]:
     for table in metadata.tables.values():
         for key in sorted(table.foreign_key_constraints, key=lambda k: tuple(k.column_keys)):
             names = [column.name for column in key.columns]
-            if not any(set(have[: len(names)]) == set(names) for have in indexed(table)):
+            if not any(
+                set(have[: len(names)]) == set(names) for have in indexed(table, whole=True)
+            ):
                 yield (
                     (
                         f"{table.name} ({', '.join(names)}) refers to {key.referred_table.name} "

@@ -10,7 +10,7 @@ _NONE = "there are no migrations; run `sqlmodelkit db init`"
 async def at_head(subject: Subject) -> Seen:
     """Look whether every migration has been run."""
     if subject.schema is None:
-        return Seen(unknown=_NONE)
+        return Seen(skipped=_NONE)
     state = await current(subject.schema)
     problems = []
     if len(state.heads) > 1:
@@ -34,7 +34,7 @@ async def at_head(subject: Subject) -> Seen:
 async def drift(subject: Subject) -> Seen:
     """Look whether models and database agree."""
     if subject.schema is None:
-        return Seen(unknown=_NONE)
+        return Seen(skipped=_NONE)
     found = await check(subject.schema, migrations=False)
     problems = tuple(
         (f"{note.about}: {note.text}", "sqlmodelkit db revision, then sqlmodelkit db upgrade")

@@ -38,7 +38,7 @@ _MOST_BYTES = 1_000_000
 def credentials(subject: Subject) -> Seen:
     """Look for passwords, keys and tokens that stand in files of the project."""
     if subject.root is None:
-        return Seen(unknown="the source is not known")
+        return Seen(skipped="the source is not known")
     problems = []
     for path in _files(subject.root, _SUFFIXES):
         if path.name in _PRIVATE:
@@ -95,7 +95,7 @@ def _in_python(text: str) -> Iterator[tuple[int, str, str]]:
 def expire_on_commit(subject: Subject) -> Seen:
     """Look for sessions of SQLAlchemy's own that expire what they have read."""
     if subject.root is None:
-        return Seen(unknown="the source is not known")
+        return Seen(skipped="the source is not known")
     problems = []
     for path in _files(subject.root, {".py"}):
         for number, name in _sessions(path):

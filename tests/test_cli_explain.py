@@ -3,11 +3,13 @@
 import asyncio
 import json
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from sqlmodelkit import Database
 from sqlmodelkit.cli import main
+from tests.firms import Firm
 from tests.world import add_volume, add_writer, create_world
 
 VOLUMES = "tests.world:VolumeService"
@@ -62,8 +64,14 @@ async def _fill(url: str) -> None:
     [
         (["tests.world"], "'tests.world' names no class. Write it as app.heroes:HeroService."),
         (["tests.missing:X"], "There is no module 'tests.missing'."),
-        (["tests.world:Nothing"], "tests.world:Nothing is not a ServiceBase."),
-        (["tests.world:Volume"], "tests.world:Volume is not a ServiceBase."),
+        (["tests.world:Nothing"], "There is no class tests.world:Nothing."),
+        (["tests.world:VolumeDetail"], "VolumeDetail belongs to no service. Name the service, and"),
+        (["sqlmodelkit:Database"], "sqlmodelkit:Database is no service, response model or table."),
+        (["tests.world:VolumePublic", DETAIL], f"'{DETAIL}' is not a filter."),
+        ([VOLUMES, "titel=x"], "Filters, sort, limit and scope are the database's business. Give"),
+        ([VOLUMES, "--sort", "titel"], "Filters, sort, limit and scope are the database's"),
+        ([VOLUMES, "--limit", "50"], "Filters, sort, limit and scope are the database's"),
+        ([VOLUMES, "--scope", "tenant", "--database"], "'tenant' is not understood. Write it as"),
         ([VOLUMES, "tests.world:VolumeService"], "tests.world:VolumeService is not a BaseModel."),
         ([VOLUMES, "tests.world:Volume"], "Volume is a table and cannot be a response model."),
         ([VOLUMES, DETAIL, "title"], "'title' is not a filter. Write it as age__gte=20."),
@@ -75,6 +83,35 @@ def test_what_cannot_be_found_is_said(
     """The status is 1, and the complaint names what is wrong."""
     status, said, complained = run(capsys, *arguments)
     assert (1, "", True) == (status, said, complained.startswith(complaint))
+
+
+def test_a_response_model_or_a_table_names_its_service(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where there is one only."""
+    _, own, _ = run(capsys, VOLUMES)
+    assert (0, own, "") == run(capsys, "tests.world:VolumePublic")
+
+
+def test_a_scope_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Or its rules are left; without either the table is refused."""
+    url = f"sqlite:///{tmp_path / 'firms.db'}"
+    asyncio.run(_found(url))
+    monkeypatch.setenv("DATABASE_URL", url)
+    projects = ("tests.firms:ProjectService", "--database")
+    status, _, complaint = run(capsys, *projects)
+    assert (1, True) == (status, complaint.startswith("Project is limited by firm"))
+    for scope in (("--scope", f"firm={uuid4()}"), ("--leaving", "firm")):
+        status, said, complaint = run(capsys, *projects, *scope)
+        assert (0, "") == (status, complaint)
+        assert (scope[0] == "--scope") == ("f_project.firm_id = ?" in said)
+
+
+async def _found(url: str) -> None:
+    db = Database(url, base=Firm)
+    async with db.engine.begin() as connection:
+        await connection.run_sync(Firm.metadata.create_all)
+    await db.close()
 
 
 def test_programs_are_told_in_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -144,7 +144,9 @@ def find_class(address: str, kind: type[T]) -> type[T]:
         ConfigError: It cannot be imported, or is not a subclass of `kind`.
     """
     found = _named(address, example="app.heroes:HeroService", noun="class")
-    if not isinstance(found, type) or not issubclass(found, kind):
+    if not isinstance(found, type):
+        raise ConfigError(f"There is no class {address}.")
+    if not issubclass(found, kind):
         raise ConfigError(f"{address} is not a {kind.__name__}.")
     return found
 

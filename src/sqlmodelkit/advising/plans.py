@@ -51,11 +51,11 @@ async def advise(
             continue
         rows = whole[candidate.table]
         said = f"{rows} rows are read" if rows is not None else "The whole table is read"
+        if rows is not None and rows < _SMALL:
+            continue
         found: IndexAdvice | None = replace(candidate, proof=f"{said}.")
         if found and await _has_hypopg(connection):
             found = await _tried(connection, sent, found)
-        elif rows is not None and rows < _SMALL:
-            found = None
         if found:
             advice.append(found)
     return advice

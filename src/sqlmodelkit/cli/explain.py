@@ -4,25 +4,42 @@ Start at `explain`.
 """
 
 import asyncio
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any
 
 import typer
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from sqlmodelkit import ConfigError, Database, ServiceBase
+from sqlmodelkit import ConfigError, Database, Scope, ServiceBase
 from sqlmodelkit.advising import Answered, IndexAdvice, advise, capturing, explain_url
+from sqlmodelkit.doctor import services_of
+from sqlmodelkit.pages import DEFAULT_LIMIT
 from sqlmodelkit.projects import find_class, find_project, settings_here
+from sqlmodelkit.scopes import UNSET
 
 from .output import JsonFlag, show
 
 Service = type[ServiceBase[Any, Any, Any]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is asked of a service, and in which scope."""
+
+    conditions: Mapping[str, str] = field(default_factory=dict)
+    sort: str | None = None
+    limit: int | None = None
+    scope: Scope = UNSET
+
+
 def explain(  # noqa: PLR0913 - the arguments of a command
     service: Annotated[
-        str, typer.Argument(help="module:Class of the service; or GET, and then a URL.")
+        str,
+        typer.Argument(
+            help="module:Class of a service, a response model or a table; or GET, and then a URL."
+        ),
     ],
     rest: Annotated[
         list[str] | None,
@@ -39,7 +56,13 @@ def explain(  # noqa: PLR0913 - the arguments of a command
         bool, typer.Option("--analyze", help="Let the database measure, too: it runs them.")
     ] = False,
     sort: Annotated[str | None, typer.Option(help="Field names, as -age,name.")] = None,
-    limit: Annotated[int, typer.Option(help="The most rows.")] = 50,
+    limit: Annotated[int | None, typer.Option(help="The most rows.", show_default="50")] = None,
+    scope: Annotated[
+        list[str] | None, typer.Option(help="What it is limited to, as tenant=7.")
+    ] = None,
+    leaving: Annotated[
+        list[str] | None, typer.Option(help="A rule of tables that does not hold, as tenant.")
+    ] = None,
     header: Annotated[
         list[str] | None, typer.Option(help="What the request to a URL says, as 'Name: value'.")
     ] = None,
@@ -49,19 +72,27 @@ def explain(  # noqa: PLR0913 - the arguments of a command
     if service.isupper():
         _explain_url(service, rest or [], header or [], as_json=as_json)
         return
-    found: Service = find_class(service, ServiceBase)
-    conditions = dict(_condition(text) for text in rest or () if "=" in text)
-    into = _response(found, [text for text in rest or () if "=" not in text])
+    found, public = _service(service)
+    asked = _Asked(
+        dict(_pair(text, "age__gte=20") for text in rest or () if "=" in text),
+        sort,
+        limit,
+        Scope(dict(_pair(text, "tenant=7") for text in scope or ()), leaving or ()),
+    )
+    into = _response(found, public, [text for text in rest or () if "=" not in text])
     found.check()
     plan = found.plan(into)
     said = plan.explain()
     advice: list[IndexAdvice] = []
     if database or analyze:
-        said, advice = asyncio.run(
-            _ask(found, into, conditions, sort=sort, limit=limit, analyze=analyze)
+        said, advice = asyncio.run(_ask(found, into, asked, analyze=analyze))
+    elif asked != _Asked():
+        raise ConfigError(
+            "Filters, sort, limit and scope are the database's business.",
+            hint="Give --database too.",
         )
     data = {
-        "service": service,
+        "service": found.__name__,
         "response": into.__name__,
         "model": plan.shape.model.__name__,
         "path": plan.path,
@@ -106,9 +137,46 @@ def _header(text: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
-def _response(service: Service, named: list[str]) -> type[BaseModel]:
-    if len(named) > 1:
-        raise ConfigError(f"{named[1]!r} is not a filter.", hint="Write it as age__gte=20.")
+def _service(address: str) -> tuple[Service, type[BaseModel] | None]:
+    """Return the service that an address means, and the response model if it names one."""
+    found = find_class(address, object)
+    if issubclass(found, ServiceBase):
+        return found, None
+    if not issubclass(found, BaseModel):
+        raise ConfigError(f"{address} is no service, response model or table.")
+    is_table = hasattr(found, "__table__")
+    _import_services()
+    serving: list[Service] = [
+        service
+        for service in services_of()
+        if found is (service.model if is_table else getattr(service, "public", None))
+    ]
+    if len(serving) == 1:
+        return serving[0], None if is_table else found
+    names = ", ".join(f"{service.__module__}:{service.__qualname__}" for service in serving)
+    raise ConfigError(
+        f"{found.__name__} belongs to {names or 'no service'}.",
+        hint=f"Name the service{'' if is_table else ', and then the response model'}.",
+    )
+
+
+def _import_services() -> None:
+    try:
+        project = find_project()
+    except ConfigError:  # the class was found without one
+        return
+    project.load_models()
+    if project.entrypoint is not None:
+        project.load_app()
+
+
+def _response(
+    service: Service, public: type[BaseModel] | None, named: list[str]
+) -> type[BaseModel]:
+    if len(named) > (public is None):
+        raise ConfigError(f"{named[-1]!r} is not a filter.", hint="Write it as age__gte=20.")
+    if public is not None:
+        return public
     if named:
         return find_class(named[0], BaseModel)
     if not hasattr(service, "public"):
@@ -121,18 +189,20 @@ def _response(service: Service, named: list[str]) -> type[BaseModel]:
 async def _ask(
     service: Service,
     into: type[BaseModel],
-    conditions: dict[str, str],
+    asked: _Asked,
     *,
-    sort: str | None,
-    limit: int,
     analyze: bool,
 ) -> tuple[str, list[IndexAdvice]]:
     db = Database(settings=settings_here())
     async with db.lifespan():
-        async with db.session() as session:
+        async with db.session(scope=asked.scope) as session:
             with capturing(db) as sent:
                 said = await service(session).explain(
-                    into=into, sort=sort, limit=limit, analyze=analyze, **conditions
+                    into=into,
+                    sort=asked.sort,
+                    limit=DEFAULT_LIMIT if asked.limit is None else asked.limit,
+                    analyze=analyze,
+                    **asked.conditions,
                 )
             connection = await session.connection()
             advice = [
@@ -143,6 +213,8 @@ async def _ask(
         return said, list(dict.fromkeys(advice))
 
 
-def _condition(text: str) -> tuple[str, str]:
-    name, _, value = text.partition("=")
+def _pair(text: str, example: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not (name and separator):
+        raise ConfigError(f"{text!r} is not understood.", hint=f"Write it as {example}.")
     return name, value

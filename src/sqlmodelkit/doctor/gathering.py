@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+from sqlalchemy import MetaData
+
 from sqlmodelkit.database import Database
 from sqlmodelkit.errors import ConfigError
 from sqlmodelkit.migrations import Schema
@@ -56,12 +58,12 @@ def _workers(given: int | None) -> int:
     return int(number)
 
 
-def services_of(metadata: Any) -> Iterator[Service]:
-    """Yield the services of the tables in `metadata`."""
+def services_of(metadata: MetaData | None = None) -> Iterator[Service]:
+    """Yield the services that are known: those of the tables in `metadata`, or all of them."""
     waiting: list[Any] = list(ServiceBase.__subclasses__())
     while waiting:
         service = waiting.pop(0)
         waiting += service.__subclasses__()
         model = getattr(service, "model", None)
-        if getattr(model, "metadata", None) is metadata:
+        if model is not None and metadata in (None, model.metadata):
             yield service

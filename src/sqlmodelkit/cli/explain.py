@@ -80,17 +80,29 @@ def explain(  # noqa: PLR0913 - the arguments of a command
         Scope(dict(_pair(text, "tenant=7") for text in scope or ()), leaving or ()),
     )
     into = _response(found, public, [text for text in rest or () if "=" not in text])
-    found.check()
-    plan = found.plan(into)
-    said = plan.explain()
-    advice: list[IndexAdvice] = []
-    if database or analyze:
-        said, advice = asyncio.run(_ask(found, into, asked, analyze=analyze))
-    elif asked != _Asked():
+    ask = database or analyze
+    if not ask and asked != _Asked():
         raise ConfigError(
             "Filters, sort, limit and scope are the database's business.",
             hint="Give --database too.",
         )
+    _explain_read(found, into, asked if ask else None, analyze=analyze, as_json=as_json)
+
+
+def _explain_read(
+    found: Service,
+    into: type[BaseModel],
+    asked: _Asked | None,
+    *,
+    analyze: bool,
+    as_json: bool,
+) -> None:
+    found.check()
+    plan = found.plan(into)
+    said = plan.explain()
+    advice: list[IndexAdvice] = []
+    if asked is not None:
+        said, advice = asyncio.run(_ask(found, into, asked, analyze=analyze))
     data = {
         "service": found.__name__,
         "response": into.__name__,

@@ -17,7 +17,7 @@ import pytest
 RINGS = (
     ("callers", "cancellation", "constraints", "errors"),
     ("columns", "cursors", "drivers", "events", "models", "settings", "statements"),
-    ("engines", "filters", "keysets", "nesting", "pages", "scopes", "sheets"),
+    ("catalogs", "engines", "filters", "keysets", "nesting", "pages", "scopes", "sheets"),
     ("connections", "plan", "sessions"),
     ("measures", "selection", "transactions", "wires"),
     ("units",),

@@ -1,11 +1,13 @@
 """Models, migrations and database agree, or it is said how they differ."""
 
 import pytest
-from sqlalchemy import CheckConstraint, Column, Integer, MetaData, Table
+from sqlalchemy import CheckConstraint, Column, Date, Integer, MetaData, Table, text
 
 from sqlmodelkit import ConfigError
+from sqlmodelkit.catalogs import reflect
 from sqlmodelkit.migrations import check, lint, revision, sql, upgrade
 from sqlmodelkit.migrations.environment import connected
+from sqlmodelkit.migrations.resetting import reset
 
 from .conftest import SchemaOf, new_metadata
 from .test_revising import firms
@@ -32,6 +34,34 @@ async def test_drift_is_told_in_words(schema_of: SchemaOf) -> None:
     assert [told, told] == [
         [note.text for note in notes] for notes in (found.database, found.migrations or ())
     ]
+
+
+async def test_partitions_are_no_tables_of_their_own(schema_of: SchemaOf) -> None:
+    """A job may make one at any time: it is no drift, no revision drops it, and a reset does."""
+    metadata = new_metadata()
+    Table(
+        "reading",
+        metadata,
+        Column("day", Date, primary_key=True),
+        Column("size", Integer),
+        postgresql_partition_by="RANGE (day)",
+    )
+    schema = schema_of(metadata)
+    await revision(schema, "first")
+    await upgrade(schema)
+    if schema.settings.engine_url().get_backend_name() != "postgresql":
+        return
+    async with connected(schema.settings) as connection:
+        for year in (2026, 2027):
+            part = f"reading_{year} PARTITION OF reading"
+            bounds = f"FROM ('{year}-01-01') TO ('{year + 1}-01-01')"
+            await connection.execute(text(f"CREATE TABLE {part} FOR VALUES {bounds}"))
+        await connection.commit()
+        assert {"reading", "alembic_version"} == set((await connection.run_sync(reflect)).tables)
+    assert not await check(schema)
+    assert await revision(schema, "nothing") is None
+    await reset(schema, name=str(schema.settings.engine_url().database))
+    assert not await check(schema)
 
 
 async def test_sql_needs_no_database(schema_of: SchemaOf) -> None:

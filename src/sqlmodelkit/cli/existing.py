@@ -12,6 +12,7 @@ import typer
 from sqlalchemy import MetaData
 
 from sqlmodelkit import ConfigError, Database, DatabaseSettings, diagrams
+from sqlmodelkit.catalogs import reflect
 from sqlmodelkit.consoles import run_shell
 from sqlmodelkit.inspection import OUR_OWN, inspect_database
 from sqlmodelkit.projects import find_project
@@ -103,17 +104,15 @@ def _check_directory(path: Path) -> None:
 
 
 async def _reflected(url: str) -> MetaData:
-    metadata = MetaData()
-
-    async def work(db: Database) -> None:
+    async def work(db: Database) -> MetaData:
         async with db.engine.connect() as connection:
-            await connection.run_sync(metadata.reflect)
+            metadata = await connection.run_sync(reflect)
         for name in OUR_OWN:
             if name in metadata.tables:
                 metadata.remove(metadata.tables[name])
+        return metadata
 
-    await _with(DatabaseSettings(url=url), work)
-    return metadata
+    return await _with(DatabaseSettings(url=url), work)
 
 
 async def _with(settings: DatabaseSettings, work: Callable[[Database], Awaitable[T]]) -> T:

@@ -11,6 +11,7 @@ from sqlalchemy import CheckConstraint, Column, Connection, DefaultClause, Diale
 from sqlalchemy.exc import CompileError
 from sqlalchemy.schema import sort_tables_and_constraints
 
+from sqlmodelkit.catalogs import reflect
 from sqlmodelkit.errors import ConfigError
 
 OUR_OWN = ("alembic_version", "sqlmodelkit_migration_steps")
@@ -71,8 +72,7 @@ def read_tables(
     Raises:
         ConfigError: There are none, one that was named is missing, or sqlacodegen is.
     """
-    metadata = MetaData()
-    metadata.reflect(connection, schema=schema)
+    metadata = reflect(connection, schema=schema)
     names = {table.name for table in metadata.tables.values()}
     missing = sorted(set(only) - names)
     if missing:

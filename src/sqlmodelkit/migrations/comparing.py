@@ -5,6 +5,7 @@ Start at `compare_type` and `include_object`.
 
 import re
 from contextlib import suppress
+from functools import cached_property
 from typing import Any
 
 from alembic.runtime.plugins import Plugin
@@ -12,6 +13,7 @@ from alembic.util import DispatchPriority, PriorityDispatchResult
 from sqlalchemy import (
     Column,
     Computed,
+    Connection,
     Dialect,
     Enum,
     Index,
@@ -21,6 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import DefaultClause
 
+from sqlmodelkit.catalogs import partitions
 from sqlmodelkit.columns import plain_type
 from sqlmodelkit.models import utcnow
 
@@ -38,6 +41,25 @@ def include_object(thing: Any, name: str | None, kind: str, reflected: bool, oth
     if kind == "index" and isinstance(other, Index):
         return not (_has_live_column(thing) or _has_live_column(other))
     return True
+
+
+class Unpartitioned:
+    """Tells by its name whether a table is compared: partitions that no model declares are not."""
+
+    def __init__(self, metadata: MetaData, connection: Connection | None) -> None:
+        self._metadata = metadata
+        self._connection = connection
+
+    def __call__(self, name: str | None, kind: str, parents: Any) -> bool:
+        """Answer Alembic, which asks before it looks at the table."""
+        if kind != "table" or name in self._metadata.tables:
+            return True
+        return name not in self._partitions
+
+    @cached_property
+    def _partitions(self) -> frozenset[str]:
+        # Asked for only when something is compared: Alembic minds a transaction that has begun.
+        return frozenset() if self._connection is None else partitions(self._connection)
 
 
 def _has_live_column(index: Index) -> bool:

@@ -27,7 +27,7 @@ from sqlmodelkit.sessions import translating
 from sqlmodelkit.settings import DatabaseSettings
 
 from . import conversions, operations
-from .comparing import PLUGINS, compare_type, include_object
+from .comparing import PLUGINS, Unpartitioned, compare_type, include_object
 from .place import FILE_TEMPLATE, Schema
 from .rendering import render_item
 
@@ -183,6 +183,7 @@ def options_of(run: Run) -> dict[str, Any]:
         "compare_type": compare_type,
         "compare_server_default": True,
         "include_object": include_object,
+        "include_name": Unpartitioned(run.schema.metadata, run.connection),
         "autogenerate_plugins": PLUGINS,
         "render_item": render_item,
         "render_as_batch": True,

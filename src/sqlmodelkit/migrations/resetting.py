@@ -77,7 +77,7 @@ def _drop_all(connection: Connection) -> None:
     for name in inspector.get_view_names():
         connection.execute(text(f"DROP VIEW IF EXISTS {quote(name)}{end}"))
     for name in inspector.get_table_names():
-        connection.execute(text(f"DROP TABLE {quote(name)}{end}"))
+        connection.execute(text(f"DROP TABLE IF EXISTS {quote(name)}{end}"))
     if server == "postgresql":
         for each in inspector.get_enums():
             connection.execute(text(f"DROP TYPE {quote(each['name'])}"))

@@ -79,6 +79,80 @@ HEROES = (
 )
 
 
+SPECIAL: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "postgresql": (
+        (
+            "CREATE TABLE events (day date PRIMARY KEY, doc xml, d float8) PARTITION BY RANGE (day)",
+            "CREATE TABLE events_26 PARTITION OF events FOR VALUES FROM ('2026-1-1') TO ('2027-1-1')",
+            "CREATE INDEX ix_desc ON events (d DESC NULLS LAST, day)",
+        ),
+        (
+            '{"postgresql_partition_by": "RANGE (day)"}',
+            'doc: Any = Field(default=None, nullable=True, sa_type=OtherType("xml"))',
+            "d: float | None = Field(default=None, sa_type=Double)",
+            'Index("ix_desc", text("d DESC NULLS LAST"), "day")',
+        ),
+    ),
+    "mariadb": (
+        (
+            """CREATE TABLE events (id int(11) PRIMARY KEY, doc json, kinds set('a','bc'), y year,
+            ip inet6, small smallint(6), plain bigint(20), wide int(5) zerofill)""",
+        ),
+        (
+            "doc: Any = Field(default=None, nullable=True, sa_type=JSON)",
+            'kinds: set[str] | None = Field(default=None, sa_type=SET("a", "bc"))',
+            "y: int | None = Field(default=None, sa_type=YEAR(4))",
+            'ip: Any = Field(default=None, nullable=True, sa_type=OtherType("inet6"))',
+            "small: int | None = Field(default=None, sa_type=SmallInteger)",
+            "plain: int | None = Field(default=None, sa_type=BigInteger)",
+            "wide: int | None = Field(default=None, sa_type=INTEGER(5, unsigned=True, zerofill=True))",
+            'id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})',
+        ),
+    ),
+    "sqlite": (
+        (
+            """CREATE TABLE events (id int PRIMARY KEY NOT NULL, n int, untyped,
+            m int GENERATED ALWAYS AS (max(n, (2))) STORED, k text AS ('(' || n) VIRTUAL, z int)""",
+            "CREATE VIRTUAL TABLE found USING fts5(body)",
+        ),
+        (
+            'sa_column_args=[Computed("max(n, (2))", persisted=True)]',
+            "sa_column_args=[Computed(\"'(' || n\", persisted=False)]",
+            'untyped: Any = Field(default=None, nullable=True, sa_type=OtherType("BLOB"))',
+            'id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})',
+        ),
+    ),
+}
+
+
+@pytest.mark.db
+async def test_what_only_one_engine_has_is_read(database_url: str, engine_name: str) -> None:
+    """Types without a class, partitions and virtual tables, which are no models of their own."""
+    statements, expected = SPECIAL[engine_name]
+    said = await read(database_url, *statements)
+    assert [] == [line for line in expected if line not in said]
+    assert 1 == said.count("table=True")
+    compile(said, "models.py", "exec")
+
+
+@pytest.mark.db
+async def test_checks_without_a_name_are_told(database_url: str, engine_name: str) -> None:
+    """MariaDB keeps them at their column, where no model can say them."""
+    table = "CREATE TABLE sizes (id int PRIMARY KEY, size int CHECK (size > 0))"
+    if engine_name == "mariadb":
+        with pytest.warns(UserWarning, match="sizes.size is checked without a name, `size` > 0"):
+            await read(database_url, table)
+    else:
+        assert "size > 0" in await read(database_url, table)
+
+
+async def test_a_foreign_key_into_nothing_is_refused(tmp_path: Path) -> None:
+    """SQLite lets one declare it."""
+    url = f"sqlite:///{tmp_path / 'torn.db'}"
+    with pytest.raises(ConfigError, match="refers to the table nowhere, which is not there"):
+        await read(url, "CREATE TABLE here (id INTEGER PRIMARY KEY, n int REFERENCES nowhere (id))")
+
+
 async def test_models_are_written_as_the_guide_writes_them() -> None:
     """Relations on both sides, names of Python, the names of the convention left out."""
     source = await read(

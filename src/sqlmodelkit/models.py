@@ -27,6 +27,7 @@ from sqlalchemy.orm import declared_attr
 from sqlalchemy.sql.compiler import DDLCompiler, SQLCompiler, TypeCompiler
 from sqlalchemy.sql.ddl import CreateIndex, DropIndex
 from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import UserDefinedType
 from sqlmodel import Field, SQLModel
 from sqlmodel.sql.sqltypes import UTCDateTime
 
@@ -71,6 +72,23 @@ def _utcnow_sqlite(element: utcnow, compiler: SQLCompiler, **options: Any) -> st
 @compiles(utcnow, "mysql", "mariadb")
 def _utcnow_mysql(element: utcnow, compiler: SQLCompiler, **options: Any) -> str:
     return "(utc_timestamp(6))"
+
+
+class OtherType(UserDefinedType[Any]):
+    """A type of the database that SQLAlchemy has no class for: `sa_type=OtherType("xml")`.
+
+    Values are what the driver takes and gives.
+    """
+
+    cache_ok = True
+
+    def __init__(self, name: str) -> None:
+        """Name it in the database's words, as `geometry(Point, 4326)`."""
+        self.name = name
+
+    def get_col_spec(self, **options: Any) -> str:
+        """Return how a column of it is declared."""
+        return self.name
 
 
 @compiles(DateTime, "mysql", "mariadb")

@@ -59,6 +59,8 @@ def arguments_of(table: Table, reading: Reading) -> TableArguments:
         _check(table, name or f"check_{number}", condition, found)
     if table.comment:
         found.options["comment"] = repr(table.comment)
+    if table.fullname in reading.partitioned:
+        found.options["postgresql_partition_by"] = repr(reading.partitioned[table.fullname])
     if table.schema:
         found.options["schema"] = repr(table.schema)
     return found
@@ -114,11 +116,13 @@ def _index(index: Index, found: TableArguments) -> None:
         found.at(columns[0], index="True")
         return
     parts = []
-    for part in index.expressions:
+    expressions: Any = index.expressions
+    for part in expressions:
         if isinstance(part, Column):
             parts.append(repr(part.name))
         else:
-            parts.append(f"text({str(part)!r})")
+            written = part.compile(compile_kwargs={"include_table": False})
+            parts.append(f"text({str(written)!r})")
     if index.unique:
         options = {"unique": "True", **options}
     if any("text(" in part for part in (*parts, *options.values())):

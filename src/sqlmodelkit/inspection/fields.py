@@ -26,7 +26,10 @@ from sqlalchemy import (
     Time,
     Uuid,
 )
+from sqlalchemy.dialects.mysql import SET, YEAR
 from sqlmodel.sql.sqltypes import AutoString, UTCDateTime
+
+from sqlmodelkit.models import OtherType
 
 from .names import looks_secret
 from .reading import Raw, Reading, ddl
@@ -104,6 +107,8 @@ def field_of(column: Column[Any], name: str, *, reading: Reading) -> ColumnField
         # MySQL's driver reads floating numbers as Decimal unless it is told not to.
         plain = (kind for kind in (Float(), Double()) if ddl(kind, reading.dialect) == raw.ddl)
         column.type = next(plain, column.type)
+    if isinstance(column.type, Double) and ddl(Double(), reading.dialect) == raw.ddl:
+        column.type = Double()
     kind = _kind(column, raw, reading)
     imports = {("sqlmodel", "Field"), *kind.imports}
     stored: dict[str, str] = {"primary_key": "True"} if column.primary_key else {}
@@ -147,6 +152,8 @@ def _kind(column: Column[Any], raw: Raw, reading: Reading) -> _Kind:
     kind = column.type
     if raw.ddl == "TINYINT(1)":
         return _Kind("bool", raw.type)
+    if isinstance(kind, SET | YEAR):
+        return _Kind("int" if isinstance(kind, YEAR) else "set[str]")
     enum = reading.writer.enum_classes.get((column.table.name, column.name))
     if isinstance(kind, ARRAY):
         inner = enum or _inner(kind.item_type)
@@ -204,6 +211,9 @@ def _needs(annotation: str) -> tuple[tuple[str, str], ...]:
 
 
 def _written_type(column: Column[Any], reading: Reading, imports: Imports) -> str:
+    if isinstance(column.type, OtherType):
+        imports.add(("sqlmodelkit.models", "OtherType"))
+        return f"OtherType({column.type.name!r})"
     writer = reading.writer
     writer.imports.clear()
     writer.collect_imports_for_column(column)

@@ -3,16 +3,36 @@
 Start at `read_tables`.
 """
 
+import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sqlalchemy import CheckConstraint, Column, Connection, DefaultClause, Dialect, MetaData, Table
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    Column,
+    Computed,
+    Connection,
+    DefaultClause,
+    Dialect,
+    MetaData,
+    Table,
+)
+from sqlalchemy.dialects.mysql import TINYINT
 from sqlalchemy.exc import CompileError
-from sqlalchemy.schema import sort_tables_and_constraints
+from sqlalchemy.types import NullType
 
-from sqlmodelkit.catalogs import reflect
+from sqlmodelkit.catalogs import (
+    column_checks,
+    generated_from,
+    parents_first,
+    partition_key,
+    reflect,
+    type_names,
+)
 from sqlmodelkit.errors import ConfigError
+from sqlmodelkit.models import OtherType
 
 OUR_OWN = ("alembic_version", "sqlmodelkit_migration_steps")
 """Tables that migrations keep for themselves."""
@@ -55,6 +75,7 @@ class Reading:
         checks: The check constraints of each table: name and condition.
         writer: Writes types.
         dialect: How this database speaks.
+        partitioned: By what tables are divided into partitions.
     """
 
     tables: tuple[Table, ...]
@@ -62,6 +83,7 @@ class Reading:
     checks: Mapping[str, tuple[tuple[str | None, str], ...]]
     writer: TypeWriter
     dialect: Dialect
+    partitioned: Mapping[str, str]
 
 
 def read_tables(
@@ -86,6 +108,8 @@ def read_tables(
     if not found:
         raise ConfigError("The database has no tables.", hint="Look at its address and schema.")
     dialect = connection.dialect
+    for table in found:
+        _complete(table, connection)
     raw = {
         (table.fullname, column.name): Raw(column.type, ddl(column.type, dialect), _default(column))
         for table in found
@@ -95,14 +119,39 @@ def read_tables(
     writer = _writer(metadata, connection)
     for table in found:
         writer.fix_column_types(table)
-    # It has no types.
-    sort: Any = sort_tables_and_constraints
-    ordered = [
-        table
-        for table, _ in sort(sorted(found, key=lambda table: table.fullname))
-        if table is not None
-    ]
-    return Reading(tuple(ordered), raw, checks, writer, dialect)
+    keys = {table.fullname: partition_key(connection, table) for table in found}
+    partitioned = {name: key for name, key in keys.items() if key is not None}
+    return Reading(tuple(parents_first(found)), raw, checks, writer, dialect, partitioned)
+
+
+def _complete(table: Table, connection: Connection) -> None:
+    """Put right what SQLAlchemy does not know of the types of columns."""
+    checks, names = column_checks(connection, table), type_names(connection, table)
+    is_sqlite = connection.dialect.name == "sqlite"
+    for column in table.columns:
+        kind: Any = column.type
+        if is_sqlite and column.primary_key and names[column.name].upper() != "INTEGER":
+            # Only that counts up, written so: sqlite.org/lang_createtable.html#rowid.
+            column.autoincrement = False
+        if isinstance(kind, NullType):
+            # What has no type in SQLite is kept as a BLOB is: sqlite.org/datatype3.html, 3.1.
+            column.type = OtherType(names[column.name] or "BLOB")
+        elif checks.get(column.name) == f"json_valid(`{column.name}`)":
+            # MariaDB's JSON is a text that is checked.
+            del checks[column.name]
+            column.type = JSON()
+        elif getattr(kind, "display_width", None) and not getattr(kind, "zerofill", True):
+            # It says how wide a client shows the number, not how large it may be.
+            is_bool = isinstance(kind, TINYINT) and kind.display_width == 1
+            kind.display_width = 1 if is_bool else None
+        if column.computed is not None and is_sqlite:
+            written = generated_from(connection, column)
+            column.computed = Computed(written, column.computed.persisted)
+    for name, condition in checks.items():
+        warnings.warn(
+            f"{table.name}.{name} is checked without a name, {condition}: not in the model.",
+            stacklevel=2,
+        )
 
 
 def ddl(kind: Any, dialect: Dialect) -> str:

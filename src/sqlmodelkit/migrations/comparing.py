@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import DefaultClause
 
-from sqlmodelkit.catalogs import partitions
+from sqlmodelkit.catalogs import partial_tables, to_its_bracket
 from sqlmodelkit.columns import plain_type
 from sqlmodelkit.models import utcnow
 
@@ -43,8 +43,8 @@ def include_object(thing: Any, name: str | None, kind: str, reflected: bool, oth
     return True
 
 
-class Unpartitioned:
-    """Tells by its name whether a table is compared: partitions that no model declares are not."""
+class Whole:
+    """Tells by its name whether a table is compared: a part of another is not, but for a model's."""
 
     def __init__(self, metadata: MetaData, connection: Connection | None) -> None:
         self._metadata = metadata
@@ -54,12 +54,12 @@ class Unpartitioned:
         """Answer Alembic, which asks before it looks at the table."""
         if kind != "table" or name in self._metadata.tables:
             return True
-        return name not in self._partitions
+        return name not in self._partial
 
     @cached_property
-    def _partitions(self) -> frozenset[str]:
+    def _partial(self) -> frozenset[str]:
         # Asked for only when something is compared: Alembic minds a transaction that has begun.
-        return frozenset() if self._connection is None else partitions(self._connection)
+        return frozenset() if self._connection is None else partial_tables(self._connection)
 
 
 def _has_live_column(index: Index) -> bool:
@@ -141,6 +141,8 @@ def _written(default: Any, dialect: Dialect) -> str | None:
     """Return a default in a form that all engines share; None if it has no text."""
     if isinstance(default, Computed):
         clause: Any = default.sqltext
+        if dialect.name == "sqlite":
+            return _plain(to_its_bracket(str(clause)))
     elif isinstance(default, DefaultClause):
         clause = default.arg
     else:

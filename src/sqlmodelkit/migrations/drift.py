@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from .asking import retyped
 from .enumerations import with_enums
-from .environment import connected, context_of, scripts_of
+from .environment import connected, context_of, scripts_of, speaking
 from .ordering import arranged
 from .place import Schema
 from .reviewing import Note, review
@@ -72,6 +72,7 @@ async def check(schema: Schema, *, migrations: bool = True) -> Drift:
 
 def differences(connection: Connection, schema: Schema) -> tuple[Note, ...]:
     """Return what would have to be done to a database to make it what the models say."""
-    found: Any = produce_migrations(context_of(connection, schema), schema.metadata)
-    steps = arranged(retyped(found.upgrade_ops.ops), connection)
-    return review(with_enums(steps, schema.metadata, connection))
+    with speaking():
+        found: Any = produce_migrations(context_of(connection, schema), schema.metadata)
+        steps = arranged(retyped(found.upgrade_ops.ops), connection)
+        return review(with_enums(steps, schema.metadata, connection))

@@ -11,6 +11,7 @@ from sqlalchemy import Column, Enum, MetaData, String, inspect, select
 from sqlalchemy import column as sql_column
 from sqlalchemy import table as sql_table
 
+from sqlmodelkit.catalogs import parents_first
 from sqlmodelkit.errors import ConfigError
 
 from .conversions import ChangeType
@@ -98,7 +99,7 @@ def refuse_unreadable(metadata: MetaData, connection: Any) -> None:
 
 def _wanted(metadata: MetaData) -> Places:
     places: Places = {}
-    for table in metadata.sorted_tables:
+    for table in parents_first(metadata.tables.values()):
         for column in table.columns:
             kind: Any = column.type
             if isinstance(kind, Enum) and kind.native_enum and kind.name:

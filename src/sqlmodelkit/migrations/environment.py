@@ -3,6 +3,7 @@
 Start at `on_connection`; `entry` is what `env.py` calls.
 """
 
+import warnings
 from argparse import Namespace
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -26,15 +27,15 @@ from sqlmodelkit.errors import ConfigError
 from sqlmodelkit.sessions import translating
 from sqlmodelkit.settings import DatabaseSettings
 
-from . import conversions, operations
-from .comparing import PLUGINS, Unpartitioned, compare_type, include_object
+from . import conversions, copying, operations
+from .comparing import PLUGINS, Whole, compare_type, include_object
 from .place import FILE_TEMPLATE, Schema
 from .rendering import render_item
 
 T = TypeVar("T")
 LOCK_TIMEOUT = 5.0
-OWN_STEPS = (conversions, operations)
-"""Modules with steps that Alembic knows once they are imported."""
+OWN_STEPS = (conversions, copying, operations)
+"""Modules with what Alembic knows once they are imported."""
 RUN = "sqlmodelkit"
 
 
@@ -88,11 +89,17 @@ def scripts_of(schema: Schema) -> ScriptDirectory:
 def speaking() -> Iterator[None]:
     """Turn what Alembic says of a mistake into a `ConfigError`.
 
+    What it warns of and what is seen to is not said: tables that refer to each other, and types
+    that SQLAlchemy has no class for.
+
     Raises:
         ConfigError: Alembic has refused something.
     """
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Cannot correctly sort tables")
+            warnings.filterwarnings("ignore", "Did not recognize type")
+            yield
     except CommandError as error:
         said = str(error).replace("\n", " ")
         hint = None
@@ -183,7 +190,7 @@ def options_of(run: Run) -> dict[str, Any]:
         "compare_type": compare_type,
         "compare_server_default": True,
         "include_object": include_object,
-        "include_name": Unpartitioned(run.schema.metadata, run.connection),
+        "include_name": Whole(run.schema.metadata, run.connection),
         "autogenerate_plugins": PLUGINS,
         "render_item": render_item,
         "render_as_batch": True,

@@ -3,7 +3,7 @@
 Start at `arranged`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import groupby
 from typing import Any
 
@@ -11,6 +11,7 @@ from alembic.operations import MigrateOperation, ops
 from sqlalchemy import MetaData, inspect
 
 from .conversions import ChangeType
+from .cycles import with_keys_after, with_keys_before
 
 Steps = list[MigrateOperation]
 _FOREIGN = "foreignkey"
@@ -47,7 +48,7 @@ def arranged(steps: Iterable[MigrateOperation], connection: Any) -> Steps:
                 kept += _modified(step, connection)
         else:
             kept.append(step)
-    return kept + _dropped(leaving, connection)
+    return with_keys_after(kept) + _dropped(leaving, connection)
 
 
 def without_needless(steps: Iterable[MigrateOperation]) -> Steps:
@@ -57,11 +58,22 @@ def without_needless(steps: Iterable[MigrateOperation]) -> Steps:
     """
     steps = list(steps)
     gone = {step.table_name for step in steps if isinstance(step, ops.DropTableOp)}
-    return [
-        step
-        for step in steps
-        if not (isinstance(step, (ops.ModifyTableOps, ops.DropIndexOp)) and step.table_name in gone)
-    ]
+    return [step for step in steps if not _is_needless(step, gone)]
+
+
+def _is_needless(step: MigrateOperation, gone: Collection[str]) -> bool:
+    match step:
+        case ops.DropIndexOp():
+            return step.table_name in gone
+        case ops.ModifyTableOps():
+            # A foreign key goes first where tables refer to each other.
+            step.ops = [each for each in step.ops if step.table_name not in gone or _is_key(each)]
+            return not step.ops
+    return False
+
+
+def _is_key(step: MigrateOperation) -> bool:
+    return isinstance(step, ops.DropConstraintOp) and step.constraint_type == _FOREIGN
 
 
 def _dropped(leaving: Steps, connection: Any) -> Steps:
@@ -69,13 +81,8 @@ def _dropped(leaving: Steps, connection: Any) -> Steps:
     if len(names) > 1:
         found = MetaData()
         found.reflect(connection, only=names, resolve_fks=False)
-        order = {each.name: place for place, each in enumerate(reversed(found.sorted_tables))}
-        leaving = sorted(leaving, key=lambda step: order.get(_table_of(step), 0))
+        return with_keys_before(leaving, found)
     return leaving
-
-
-def _table_of(step: Any) -> str:
-    return str(step.table_name)
 
 
 def _modified(step: ops.ModifyTableOps, connection: Any) -> Steps:
@@ -98,7 +105,7 @@ def grouped(step: ops.ModifyTableOps, inner: Iterable[MigrateOperation]) -> Step
 
 def _rank(step: MigrateOperation) -> int:
     match step:
-        case ops.DropConstraintOp() if step.constraint_type == _FOREIGN:
+        case ops.DropConstraintOp() if _is_key(step):
             return 0
         case ops.DropConstraintOp() | ops.DropIndexOp():
             return 1

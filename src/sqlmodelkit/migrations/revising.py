@@ -19,6 +19,7 @@ from sqlmodelkit.errors import ConfigError
 
 from .asking import Asked, granted
 from .conversions import RenameColumn, RenameTableOp
+from .cycles import with_keys_after
 from .enumerations import refuse_unreadable, with_enums
 from .environment import Run, config_of, connected, on_connection, scripts_of, speaking
 from .filling import filled, refilled
@@ -153,5 +154,15 @@ class Draft:
             return
         undo = ops.UpgradeOps(steps).reverse().ops
         script.upgrade_ops.ops = without_needless(filled(steps, self._asked, self._schema.metadata))
-        script.downgrade_ops.ops = without_needless(refilled(with_keys_apart(undo, context.bind)))
+        script.downgrade_ops.ops = without_needless(
+            refilled(with_keys_apart(with_keys_after(undo), context.bind))
+        )
         self.notes = review(steps)
+        context.impl.dialect = _writing(context.dialect)
+
+
+def _writing(dialect: Any) -> Any:
+    """Return a dialect that writes SQL as it is: MySQL's drivers have each % doubled."""
+    if dialect.name not in ("mysql", "mariadb"):
+        return dialect
+    return type(dialect)(paramstyle="named", is_mariadb=dialect.is_mariadb)

@@ -18,6 +18,7 @@ from sqlalchemy import URL, MetaData, Table, make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import SQLModel
 
+from sqlmodelkit.catalogs import parents_first
 from sqlmodelkit.database import Database
 from sqlmodelkit.errors import ConfigError, SQLModelKitError
 from sqlmodelkit.settings import DatabaseSettings
@@ -174,7 +175,7 @@ class _Home:
         if not metadata.tables:
             return
         async with self._opened().engine.begin() as connection:
-            for statement in await _emptying(connection, metadata.sorted_tables):
+            for statement in await _emptying(connection, parents_first(metadata.tables.values())):
                 await connection.exec_driver_sql(statement)
 
     def _opened(self) -> Database:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from sqlmodelkit import ConfigError, Database, DatabaseSettings, Unavailable
+from sqlmodelkit import ConfigError, Database, DatabaseSettings, SQLModelKitError, Unavailable
 from sqlmodelkit.backups import backup, restore, verify
 from sqlmodelkit.backups.tools import mysql_options, postgresql_environment, run_tool
 from tests.chinook.database import create_chinook
@@ -200,6 +200,27 @@ async def test_the_directory_has_to_be_there(database_url: str, tmp_path: Path) 
     """It is not made by a mistyped name."""
     with pytest.raises(ConfigError, match="There is no directory"):
         await backup(tmp_path / "nowhere" / "copy", settings=DatabaseSettings(url=database_url))
+
+
+async def test_what_cannot_be_written_is_said(chinook: DatabaseSettings, tmp_path: Path) -> None:
+    """A name that is too long is one of many reasons."""
+    with pytest.raises(ConfigError, match="cannot be written: File name too long"):
+        await backup(tmp_path / ("x" * 250), settings=chinook)
+
+
+async def test_a_torn_file_is_not_restored(
+    chinook: DatabaseSettings, tmp_path: Path, engine_name: str
+) -> None:
+    """Also one of MariaDB that ends between two statements, and without its list."""
+    made = await backup(tmp_path / "copy", settings=chinook)
+    whole = made.path.read_bytes()
+    place = (
+        whole.index(b"\n-- Table structure", len(whole) // 2) if engine_name == "mariadb" else -9
+    )
+    torn = tmp_path / "torn"
+    torn.write_bytes(whole[:place])
+    with pytest.raises(SQLModelKitError):
+        await verify(torn, settings=chinook)
 
 
 async def test_the_loop_goes_on_and_a_cancelled_backup_leaves_nothing(

@@ -102,7 +102,12 @@ def _check(path: Path, *, overwrite: bool) -> None:
 def _begun(path: Path) -> Path:
     """Make the file that is written, which nobody else may read, under a name of its own."""
     part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
-    os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    try:
+        os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be written: {error.strerror}.", hint="Name a file in another directory."
+        ) from error
     return part
 
 

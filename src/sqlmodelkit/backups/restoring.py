@@ -26,6 +26,8 @@ from .tools import find_tool, mysql_options, postgresql_environment, run_tool
 
 _PRAGMA = b"SQLite format 3\x00"
 _CUSTOM = b"PGDMP"
+_COMPLETED = b"-- Dump completed"
+_TAIL = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,8 @@ def _check(path: Path, settings: DatabaseSettings) -> None:
         raise ConfigError(f"There is no file {path}.", hint="Name what `backup` has written.")
     with path.open("rb") as file:
         head = file.read(16)
+        file.seek(max(0, path.stat().st_size - _TAIL))
+        tail = file.read()
     engine = settings.engine_url().get_backend_name()
     fits = {"sqlite": head == _PRAGMA, "postgresql": head.startswith(_CUSTOM)}.get(
         engine, not (head == _PRAGMA or head.startswith(_CUSTOM))
@@ -123,6 +127,11 @@ def _check(path: Path, settings: DatabaseSettings) -> None:
         raise ConfigError(
             f"{path} is not a backup of {engine}.",
             hint="Set DATABASE_URL to a database of the kind that was copied.",
+        )
+    if engine == "mysql" and _COMPLETED not in tail:
+        raise ConfigError(
+            f"{path} is torn: the line that mariadb-dump ends with is missing.",
+            hint="Take another copy.",
         )
 
 

@@ -67,7 +67,8 @@ def restore(
         found = asyncio.run(backups.restore(path, settings=settings, replace=replace))
     rows = sum(found.rows.values())
     done = "can be restored" if verify else "is restored"
-    lines = [f"{path} {done}: {len(found.rows)} tables, {rows} rows"]
+    but = "" if found.is_whole else f", but it differs from the {found.compared_with}"
+    lines = [f"{path} {done}: {len(found.rows)} tables, {rows} rows{but}"]
     lines += [str(difference) for difference in found.differences]
     show(
         "\n".join(lines),

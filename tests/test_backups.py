@@ -221,6 +221,12 @@ async def test_a_torn_file_is_not_restored(
     torn.write_bytes(whole[:place])
     with pytest.raises(SQLModelKitError):
         await verify(torn, settings=chinook)
+    if engine_name == "sqlite":
+        page = 4096
+        torn.write_bytes(whole[: 3 * page] + b"\xff" * page + whole[4 * page :])
+        with pytest.raises(ConfigError, match="is damaged: "):
+            await restore(torn, settings=chinook, replace=True)
+        assert await artists(chinook)
 
 
 async def test_the_loop_goes_on_and_a_cancelled_backup_leaves_nothing(

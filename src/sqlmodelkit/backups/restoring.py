@@ -6,9 +6,10 @@ Start at `restore` and `verify`.
 import asyncio
 import json
 import secrets
+import sqlite3
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,7 +28,7 @@ from .tools import find_tool, mysql_options, postgresql_environment, run_tool
 _PRAGMA = b"SQLite format 3\x00"
 _CUSTOM = b"PGDMP"
 _COMPLETED = b"-- Dump completed"
-_TAIL = 200
+_HEAD, _TAIL = 100, 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ async def verify(path: Path, *, settings: DatabaseSettings | None = None) -> Res
         Unavailable: The server does not answer, or the program failed.
     """
     settings = patient(settings or DatabaseSettings())
-    _check(path, settings)
+    await asyncio.to_thread(_check, path, settings)
     started = time.perf_counter()
     expected, compared_with = _noted(path), "backup"
     if expected is None:
@@ -96,7 +97,7 @@ async def restore(
         Unavailable: The server does not answer, or the program failed.
     """
     settings = patient(settings or DatabaseSettings())
-    _check(path, settings)
+    await asyncio.to_thread(_check, path, settings)
     there = await _count(settings)
     if there and not replace:
         rows = sum(there.values())
@@ -116,23 +117,40 @@ def _check(path: Path, settings: DatabaseSettings) -> None:
     if not path.is_file():
         raise ConfigError(f"There is no file {path}.", hint="Name what `backup` has written.")
     with path.open("rb") as file:
-        head = file.read(16)
+        head = file.read(_HEAD)
         file.seek(max(0, path.stat().st_size - _TAIL))
         tail = file.read()
     engine = settings.engine_url().get_backend_name()
-    fits = {"sqlite": head == _PRAGMA, "postgresql": head.startswith(_CUSTOM)}.get(
-        engine, not (head == _PRAGMA or head.startswith(_CUSTOM))
+    fits = {"sqlite": head.startswith(_PRAGMA), "postgresql": head.startswith(_CUSTOM)}.get(
+        engine, not head.startswith((_PRAGMA, _CUSTOM))
     )
     if not fits:
         raise ConfigError(
             f"{path} is not a backup of {engine}.",
             hint="Set DATABASE_URL to a database of the kind that was copied.",
         )
-    if engine == "mysql" and _COMPLETED not in tail:
-        raise ConfigError(
-            f"{path} is torn: the line that mariadb-dump ends with is missing.",
-            hint="Take another copy.",
-        )
+    torn = ""
+    if engine == "sqlite":
+        torn = _torn_sqlite(path, head)
+    elif engine == "mysql" and _COMPLETED not in tail:
+        torn = "the line that mariadb-dump ends with is missing"
+    if torn:
+        raise ConfigError(f"{path} is damaged: {torn}.", hint="Take another copy.")
+
+
+def _torn_sqlite(path: Path, head: bytes) -> str:
+    """Tell what is wrong with a file of SQLite: sqlite.org/fileformat2.html, section 1.3."""
+    page, pages = int.from_bytes(head[16:18], "big"), int.from_bytes(head[28:32], "big")
+    told, size = pages * (65536 if page == 1 else page), path.stat().st_size
+    if size != told:
+        return f"it has {size} bytes, and by its header {told}"
+    address = f"{path.absolute().as_uri()}?immutable=1"
+    try:
+        with closing(sqlite3.connect(address, uri=True)) as file:
+            said: str = file.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        said = str(error)
+    return "" if said == "ok" else said
 
 
 def _noted(path: Path) -> dict[str, Range] | None:

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Column, Integer, Table
 
-from sqlmodelkit import DatabaseSettings
-from sqlmodelkit.migrations import Finding, Schema, init, lint
+from sqlmodelkit import ConfigError, DatabaseSettings
+from sqlmodelkit.migrations import Finding, Schema, init, lint, revision
 
-from .conftest import new_metadata
+from .conftest import SchemaOf, new_metadata
 
 CORPUS = sorted((Path(__file__).parent / "corpus").rglob("[a-z]*.py"))
 URLS = {
@@ -98,3 +98,20 @@ async def test_a_copied_table_is_not_told_as_dropped(tmp_path: Path) -> None:
     """SQLite copies a table and drops the old one: that is one finding, not many."""
     path = next(each for each in CORPUS if each.stem == "rebuilt_table")
     assert ["table-rebuild"] == [each.rule for each in await linted(path, tmp_path / "one")]
+
+
+async def test_a_migration_that_fails_is_told(schema_of: SchemaOf) -> None:
+    """SQLite's are run on an empty database, which need not be so for a server's."""
+    metadata = new_metadata()
+    Table("stone", metadata, Column("id", Integer, primary_key=True))
+    schema = schema_of(metadata)
+    written = await revision(schema, "first")
+    assert written is not None
+    text = written.path.read_text()
+    wrong = "def upgrade() -> None:\n    op.execute('DELETE FROM nowhere WHERE id = 1')\n"
+    written.path.write_text(text.replace("def upgrade() -> None:\n", wrong))
+    if schema.settings.engine_url().get_backend_name() == "sqlite":
+        with pytest.raises(ConfigError, match="fails on an empty database: no such table: nowhere"):
+            await lint(schema)
+    else:
+        assert [] == await lint(schema)

@@ -17,7 +17,7 @@ from typing import Any
 from alembic import command
 from alembic.script import Script
 from sqlalchemy import Connection, event
-from sqlalchemy.exc import NoSuchTableError
+from sqlalchemy.exc import DBAPIError, NoSuchTableError
 
 from sqlmodelkit.errors import ConfigError
 
@@ -181,6 +181,11 @@ async def _recorded(schema: Schema, chosen: Sequence[Script]) -> dict[str, list[
                     "which no migration before it has made.",
                     hint="Write the migration of the tables that are there already on an empty "
                     "database, and stamp the database that has them.",
+                ) from error
+            except DBAPIError as error:
+                raise ConfigError(
+                    f"Migration {target} fails on an empty database: {error.orig}.",
+                    hint="Correct it: new databases need it, too.",
                 ) from error
             if target in wanted:
                 texts[target] = [each for each in heard if "alembic_version" not in each]

@@ -161,6 +161,13 @@ RULES = (
     ),
     _rule(
         "table-rebuild",
+        r"^ALTER TABLE TABLE_ (ALGORITHM *=? *COPY|LOCK *=? *(SHARED|EXCLUSIVE))",
+        (MY,),
+        "It asks for what keeps others from writing to the table meanwhile.",
+        "Ask for LOCK=NONE: what cannot be done so is refused then.",
+    ),
+    _rule(
+        "table-rebuild",
         r"^INSERT INTO _alembic_tmp_\w+ .*FROM TABLE_",
         (LITE,),
         "The whole table is copied, and nobody can write to the database meanwhile.",
@@ -224,6 +231,7 @@ SQUAWK_LEFT_OUT = frozenset(
         "prefer-robust-stmts",
         "prefer-text-field",
         "prefer-timestamp-tz",
+        "require-enum-value-ordering",
         "require-table-schema",
         "transaction-nesting",
         # Told by our own rules, on every engine alike.

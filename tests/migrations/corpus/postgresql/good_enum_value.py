@@ -2,8 +2,6 @@
 
 from alembic import op
 
-from sqlmodelkit.migrations import ChangeEnum
-
 
 def upgrade() -> None:
-    op.invoke(ChangeEnum("rank", ["hero.rank"], old=["a", "b"], new=["a", "b", "c"]))
+    op.execute("ALTER TYPE rank ADD VALUE IF NOT EXISTS 'captain'")

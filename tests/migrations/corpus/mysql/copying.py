@@ -1,0 +1,7 @@
+"""Dangerous: table-rebuild"""
+
+from alembic import op
+
+
+def upgrade() -> None:
+    op.execute("ALTER TABLE hero ADD COLUMN rank INT, ALGORITHM=COPY")

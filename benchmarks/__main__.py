@@ -21,7 +21,7 @@ ENGINES: tuple[Engine, ...] = get_args(Engine)
 
 
 def main() -> None:
-    """Measure what the command line names; print the page, and write it when it is whole."""
+    """Measure what the command line names; print it as it comes, and write the page at the end."""
     arguments = _parser().parse_args()
     if not Path("/proc/self/stat").exists():
         sys.exit("The benchmark reads CPU times from /proc, which this system does not have.")
@@ -32,7 +32,6 @@ def main() -> None:
         page, pictures = asyncio.run(_run(arguments))
     except Different as difference:
         sys.exit(str(difference))
-    print(page)
     is_whole = not (arguments.engine or arguments.only or arguments.contenders)
     folder = arguments.output or (DOCS if is_whole else None)
     if folder is not None:
@@ -65,17 +64,24 @@ def _names(text: str) -> list[str]:
 
 async def _run(arguments: argparse.Namespace) -> tuple[str, dict[str, str]]:
     engines = (arguments.engine,) if arguments.engine else ENGINES
-    texts = [about(_options(arguments, _chosen(arguments.contenders)))]
+    texts: list[str] = []
+    # What has been measured is told at once: a long run may not come to its end.
+    _tell(texts, about(_options(arguments, _chosen(arguments.contenders))))
     pictures: dict[str, str] = {}
     for engine in engines:
         chosen = [one for one in _chosen(arguments.contenders) if engine in one.engines]
         async with STORES[engine]() as store:
-            texts.append(f"## {store.version}\n")
+            _tell(texts, f"## {store.version}\n")
             for measure in SECTIONS:
                 section = await measure(store, _options(arguments, chosen), _Progress(engine))
-                texts.append(section.text)
+                _tell(texts, section.text)
                 pictures |= section.pictures
     return "\n".join(texts), pictures
+
+
+def _tell(texts: list[str], text: str) -> None:
+    texts.append(text)
+    print(text, flush=True)
 
 
 def _chosen(names: Sequence[str] | None) -> list[Contender]:

@@ -56,7 +56,7 @@ def explain(  # noqa: PLR0913 - the arguments of a command
         bool, typer.Option("--analyze", help="Let the database measure, too: it runs them.")
     ] = False,
     sort: Annotated[str | None, typer.Option(help="Field names, as -age,name.")] = None,
-    limit: Annotated[int | None, typer.Option(help="The most rows.", show_default="50")] = None,
+    limit: Annotated[int | None, typer.Option(help="The most rows; else 50.")] = None,
     scope: Annotated[
         list[str] | None, typer.Option(help="What it is limited to, as tenant=7.")
     ] = None,

@@ -270,3 +270,27 @@ async def test_an_enum_has_another_name(
         assert [(1, "x", "y")] == [
             tuple(row) for row in await connection.execute(text("SELECT id, a, b FROM boat"))
         ]
+
+
+async def test_an_enum_has_more_values_in_what_has_another_name(schema_of: SchemaOf) -> None:
+    """New values come first, when tables and columns still have their old names."""
+    old, new = Enum("x", "y", name="kind"), Enum("x", "y", "z", name="kind")
+    before = schema_of(boats(old, old))
+    await revision(before, "first")
+    await upgrade(before)
+    async with connected(before.settings) as connection:
+        await connection.execute(text("INSERT INTO boat (a, b) VALUES ('x', 'y')"))
+        await connection.commit()
+    ships = new_metadata()
+    key = Column("id", Integer, primary_key=True)
+    Table("ship", ships, key, Column("c", new, index=True), Column("b", new))
+    after = schema_of(ships)
+    await revision(after, "ships", rename={"boat": "ship", "ship.a": "c"})
+    await upgrade(after)
+    assert await revision(after, "nothing") is None
+    await downgrade(after, "-1")
+    await upgrade(after)
+    async with connected(after.settings) as connection:
+        assert [("x", "y")] == [
+            tuple(row) for row in await connection.execute(text("SELECT c, b FROM ship"))
+        ]

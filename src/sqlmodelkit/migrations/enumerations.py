@@ -14,7 +14,7 @@ from sqlalchemy import table as sql_table
 from sqlmodelkit.catalogs import parents_first
 from sqlmodelkit.errors import ConfigError
 
-from .conversions import ChangeType
+from .conversions import ChangeType, RenameColumn, RenameTableOp
 from .operations import ChangeEnum, CreateEnum, DropEnum, RenameEnum
 
 Steps = list[MigrateOperation]
@@ -45,6 +45,7 @@ def with_enums(steps: Iterable[MigrateOperation], metadata: MetaData, connection
             if changed.only_adds():
                 # New values are committed at once, with whatever stands before them.
                 changed.name = renamed.get(name, name)
+                changed.columns = [_before(place, steps) for place in changed.columns]
                 added.append(changed)
             else:
                 last.append(changed)
@@ -52,6 +53,17 @@ def with_enums(steps: Iterable[MigrateOperation], metadata: MetaData, connection
     used = {name for name, places in found.items() if name}
     last += [DropEnum(name, types[name]) for name in sorted(used - kept) if name in types]
     return added + first + steps + last
+
+
+def _before(place: str, steps: Steps) -> str:
+    """Return what a column was called before steps gave it, or its table, another name."""
+    table, _, column = place.partition(".")
+    for step in reversed(steps):
+        if isinstance(step, RenameColumn) and (step.table_name, step.new) == (table, column):
+            column = step.old
+        elif isinstance(step, RenameTableOp) and step.new_table_name == table:
+            table = str(step.table_name)
+    return f"{table}.{column}"
 
 
 def _renamed(

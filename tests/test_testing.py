@@ -9,6 +9,8 @@ from sqlalchemy import MetaData, text
 from sqlmodel import Field, SQLModel, select
 
 from sqlmodelkit import AsyncSession, Database, IntKey
+from sqlmodelkit.migrations import init
+from sqlmodelkit.rehearsal import rehearse
 from sqlmodelkit.testing import Scratch, WatchedDatabase
 from tests.world import Genre, create_world
 
@@ -277,3 +279,54 @@ def test_each_bare_database_is_another_one(tmp_path: Path) -> None:
     """Migrations can be tried twice in one test."""
     with Scratch(tmp_path) as scratch:
         assert scratch.bare("sqlite://") != scratch.bare("sqlite://")
+
+
+MIGRATION = """
+import sqlalchemy as sa
+from alembic import op
+
+revision = "one"
+down_revision = None
+
+
+def upgrade():
+    op.create_table("ship", sa.Column("id", sa.Integer(), primary_key=True))
+
+
+def downgrade():
+    pass
+"""
+PROJECT = """
+[tool.sqlmodelkit]
+models = ["rehearsed_ships"]
+base = "rehearsed_ships:Base"
+"""
+MODELS = """
+from sqlalchemy import MetaData
+from sqlmodel import Field, SQLModel
+
+
+class Base(SQLModel):
+    metadata = MetaData()
+
+
+class Ship(Base, table=True):
+    id: int = Field(primary_key=True)
+"""
+
+
+async def test_a_downgrade_that_leaves_something_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Going up a second time fails; the downgrade is to blame, and the message says so."""
+    (tmp_path / "pyproject.toml").write_text(PROJECT)
+    (tmp_path / "rehearsed_ships.py").write_text(MODELS)
+    init(tmp_path / "migrations")
+    file = tmp_path / "migrations" / "versions" / "one.py"
+    file.write_text(MIGRATION)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with Scratch(tmp_path) as scratch:
+        with pytest.raises(AssertionError, match="a downgrade does not undo all"):
+            await rehearse(tmp_path, lambda: scratch.bare("sqlite://"))
+        file.write_text(MIGRATION.replace("    pass", '    op.drop_table("ship")'))
+        await rehearse(tmp_path, lambda: scratch.bare("sqlite://"))

@@ -179,6 +179,96 @@ async def test_too_many(db, assert_statements):
             await BandService(session).count()
 """
 
+FIXTURES = """
+import pytest
+from bands import BandCreate, BandService
+FIXTURE
+
+pytestmark = pytest.mark.MODE
+KEPT = []
+
+
+@fixture
+async def session(db):
+    async with db.session() as session:
+        yield session
+
+
+@fixture
+async def late(db):
+    yield
+    async with db.session() as session:
+        await BandService(session).create(BandCreate(name="Late"))
+
+
+async def test_a_session_of_a_fixture(session, db_client):
+    assert (await db_client.post("/bands", json={"name": "Abba"})).status_code == 201
+    assert await BandService(session).count() == 1
+
+
+async def test_lost_in_the_session_of_a_fixture(session):
+    await BandService(session).create(BandCreate(name="Abba"))
+
+
+async def test_lost_after_the_test(late):
+    pass
+
+
+async def test_left_open(db):
+    KEPT.append(db.unit())
+    unit = await KEPT[0].__aenter__()
+    await BandService(unit.session).create(BandCreate(name="Abba"))
+
+
+async def test_the_next_one(db, tmp_path):
+    assert [] == list(tmp_path.iterdir())
+    async with db.transaction() as session:
+        assert (await BandService(session).create(BandCreate(name="Abba"))).id == 1
+
+
+async def test_lost_in_a_database_that_was_not_an_argument(request):
+    async with request.getfixturevalue("db").session() as session:
+        await BandService(session).create(BandCreate(name="Abba"))
+"""
+AGAIN = """
+
+def pytest_runtest_protocol(item, nextitem):
+    from _pytest.runner import runtestprotocol
+
+    runtestprotocol(item, nextitem=nextitem, log=False)
+    item._initrequest()
+    runtestprotocol(item, nextitem=nextitem)
+    return True
+"""
+FLAKY = """
+import pytest
+from bands import BandCreate, BandService
+
+RUNS = []
+
+
+@pytest.mark.anyio
+async def test_flaky(db):
+    RUNS.append(db)
+    async with db.session() as session:
+        await BandService(session).create(BandCreate(name="Abba"))
+        if len(RUNS) == 2:
+            await session.commit()
+"""
+SYNC_BAD = """
+import asyncio
+
+from bands import BandCreate, BandService
+
+
+def test_lost_without_async(db):
+    async def lose():
+        async with db.session() as session:
+            await BandService(session).create(BandCreate(name="Abba"))
+
+    asyncio.run(lose())
+"""
+
 
 def lay_out(root: Path, mode: str) -> None:
     """Write a small application with its tests."""
@@ -229,6 +319,64 @@ def test_tests_are_isolated_and_mistakes_fail(tmp_path: Path, database_url: str,
     assert "sqlmodelkit.errors.NotLoaded: Band.songs is not loaded." in said
     assert "Expected 1 statement(s), 2 were sent:" in said
     assert [] == asyncio.run(tables_in(database_url))
+
+
+@pytest.mark.db
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["anyio", "asyncio"])
+def test_fixtures_may_hold_sessions(tmp_path: Path, database_url: str, mode: str) -> None:
+    """What they lose or leave open is an error of the test that they are made for.
+
+    What a test leaves open does not hold up the next one.
+    """
+    lay_out(tmp_path, mode)
+    module = "pytest" if mode == "anyio" else "pytest_asyncio"
+    text = FIXTURES.replace("MODE", mode).replace("FIXTURE", f"from {module} import fixture")
+    (tmp_path / "test_fixtures.py").write_text(text)
+    (tmp_path / "test_sync_bad.py").write_text(SYNC_BAD)
+    options = ["-p", "no:asyncio"] if mode == "anyio" else []
+    files = ["test_fixtures.py", "test_sync_bad.py"]
+    status, said = pytest_in(tmp_path, *options, "-p", "no:xdist", *files, url=database_url)
+    assert (1, True) == (status, "7 passed, 5 errors" in said), said
+    for name in ("session", "late", "test_lost_in_a_database", "test_lost_without_async"):
+        assert re.search(rf"The session of .*\.py:\d+ in {name}.* wrote and did not commit", said)
+    assert "1 connection(s) are still in use: a session was not closed." in said
+
+
+@pytest.mark.slow
+def test_a_client_runs_on_each_server(tmp_path: Path) -> None:
+    """Also where the test itself does not ask for `db`: its application does."""
+    lay_out(tmp_path, "anyio")
+    (tmp_path / "test_client.py").write_text(
+        "import pytest\n\n\n@pytest.mark.anyio\nasync def test_it(db_client):\n"
+        "    assert (await db_client.get('/bands')).status_code == 200\n"
+    )
+    servers = ["--database-url", "sqlite:///one.db", "--database-url", "sqlite:///two.db"]
+    options = ["-p", "no:asyncio", "-p", "no:xdist", "test_client.py"]
+    status, said = pytest_in(tmp_path, *options, *servers)
+    assert (0, True) == (status, "2 passed" in said), said
+
+
+@pytest.mark.slow
+def test_a_client_without_httpx2_says_what_to_install(tmp_path: Path) -> None:
+    """It is FastAPI's choice for tests, and an application does not need it."""
+    lay_out(tmp_path, "anyio")
+    (tmp_path / "test_client.py").write_text("def test_it(db_client): ...\n")
+    (tmp_path / "hiding.py").write_text("import sys\n\nsys.modules['httpx2'] = None\n")
+    options = ["-p", "hiding", "-p", "no:asyncio", "-p", "no:xdist", "test_client.py"]
+    status, said = pytest_in(tmp_path, *options)
+    assert (1, True) == (status, "pip install httpx2" in said), said
+
+
+@pytest.mark.slow
+def test_a_test_that_is_run_again_begins_anew(tmp_path: Path) -> None:
+    """A plugin such as pytest-rerunfailures runs a test again that has lost a write."""
+    lay_out(tmp_path, "anyio")
+    (tmp_path / "conftest.py").write_text(CONFTEST + AGAIN)
+    (tmp_path / "test_again.py").write_text(FLAKY)
+    options = ["-p", "no:asyncio", "-p", "no:xdist", "test_again.py"]
+    status, said = pytest_in(tmp_path, *options)
+    assert (0, True) == (status, "1 passed" in said), said
 
 
 async def tables_in(url: str) -> list[str]:

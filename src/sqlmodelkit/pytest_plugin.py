@@ -7,13 +7,14 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
-from pathlib import Path
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     import httpx2
+    from fastapi import FastAPI
     from sqlmodel import SQLModel
 
     from .testing import Scratch, Trial, WatchedDatabase
@@ -51,6 +52,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("db_server", urls, ids=names, indirect=True)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Begin anew, also where a plugin runs a test again."""
+    if _TRIAL in item.stash:
+        del item.stash[_TRIAL]
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """Close in the event loop of an async test what the test has used there."""
@@ -60,8 +68,16 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
         and isinstance(item, pytest.Function)
         and inspect.iscoroutinefunction(item.obj)
     ):
-        item.obj = trial.around(item.obj)
-    return (yield)
+        test, item.obj = item.obj, trial.around(item.obj)
+        try:
+            yield
+        finally:
+            item.obj = test
+    else:
+        yield
+    trial = item.stash.get(_TRIAL, None)  # the test may have asked for a database itself
+    if trial is not None:
+        trial.passed()
 
 
 def _given(config: pytest.Config) -> list[str]:
@@ -107,21 +123,27 @@ def db_scratch(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Scratch]":
 
 
 @pytest.fixture
-def db_url(db_server: str, db_base: "type[SQLModel]", db_scratch: "Scratch", tmp_path: Path) -> str:
+def db_url(db_server: str, db_base: "type[SQLModel]", db_scratch: "Scratch") -> str:
     """The address of a database with all tables and no rows, which no other test uses."""
-    return db_scratch.fresh(db_server, base=db_base, place=tmp_path)
+    return db_scratch.fresh(db_server, base=db_base)
 
 
 @pytest.fixture
-def db(request: pytest.FixtureRequest, db_url: str, db_base: "type[SQLModel]") -> "WatchedDatabase":
+def db(
+    request: pytest.FixtureRequest, db_url: str, db_base: "type[SQLModel]"
+) -> "Iterator[WatchedDatabase]":
     """A `Database` with all tables and no rows; it notices lost writes and open sessions."""
     from .settings import DatabaseSettings
     from .testing import WatchedDatabase
 
     settings = DatabaseSettings(url=db_url, cursor_secret="for tests only, known to everybody")  # noqa: S106
     database = WatchedDatabase(settings=settings, base=db_base)
-    _trial(request).keep(database)
-    return database
+    trial = _trial(request)
+    trial.keep(database)
+    yield database
+    mistakes = trial.late(database)
+    if mistakes:
+        pytest.fail("\n".join(mistakes), pytrace=False)
 
 
 @pytest.fixture
@@ -134,23 +156,24 @@ def assert_statements(db: "WatchedDatabase") -> Callable[[int], AbstractContextM
 
 @pytest.fixture
 def db_migrations(
-    request: pytest.FixtureRequest, db_server: str, db_scratch: "Scratch", tmp_path: Path
+    request: pytest.FixtureRequest, db_server: str, db_scratch: "Scratch"
 ) -> Callable[[], Awaitable[None]]:
     """A function to be awaited: the project's migrations go up, down and up on an empty database."""
     from .rehearsal import rehearse
 
-    return partial(
-        rehearse,
-        request.config.rootpath,
-        lambda: db_scratch.bare(db_server, place=tmp_path),
-    )
+    return partial(rehearse, request.config.rootpath, lambda: db_scratch.bare(db_server))
 
 
 @pytest.fixture
-def db_client(request: pytest.FixtureRequest) -> "httpx2.AsyncClient":
+def db_client(request: pytest.FixtureRequest, app: "FastAPI") -> "httpx2.AsyncClient":
     """A client for the fixture `app`, which you write: the application over `db`."""
+    # `app` is an argument so that pytest knows whether it uses `db`: then it runs on every server.
+    if find_spec("httpx2") is None:
+        pytest.fail(
+            "db_client needs httpx2, which is not installed: pip install httpx2", pytrace=False
+        )
     from .testing.client import Life, client_of
 
-    life = Life(request.getfixturevalue("app"))
+    life = Life(app)
     _trial(request).keep_application(life)
     return client_of(life)

@@ -6,6 +6,7 @@ Start at `rehearse`.
 from collections.abc import Callable
 from pathlib import Path
 
+from .errors import ConfigError
 from .migrations import Schema, downgrade, upgrade
 from .projects import find_project
 from .settings import DatabaseSettings
@@ -25,6 +26,12 @@ async def rehearse(root: Path, make: Callable[[], str]) -> None:
     schema = Schema.of(find_project(root), settings=DatabaseSettings(url=make()))
     up = [step.revision for step in await upgrade(schema)]
     down = [step.revision for step in await downgrade(schema, "base")]
-    again = [step.revision for step in await upgrade(schema)]
+    try:
+        again = [step.revision for step in await upgrade(schema)]
+    except ConfigError as error:
+        raise AssertionError(
+            "The migrations went up and down, and then not up again: a downgrade does not undo "
+            f"all that its upgrade does. {error}"
+        ) from error
     if not up == again == down[::-1]:
         raise AssertionError(f"The migrations went up {up}, down {down} and up {again}.")

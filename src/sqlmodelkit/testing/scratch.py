@@ -15,16 +15,28 @@ from typing import Self
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from sqlalchemy import URL, MetaData, Table, make_url, text
+from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import SQLModel
 
-from sqlmodelkit.catalogs import parents_first
 from sqlmodelkit.database import Database
 from sqlmodelkit.errors import ConfigError, SQLModelKitError
 from sqlmodelkit.settings import DatabaseSettings
 
 _NAME_LENGTH = 30
-_MAINTENANCE = {"postgresql": "postgres"}
+_MAINTENANCE = {
+    "postgresql": "postgres",
+    "mysql": "information_schema",
+    "mariadb": "information_schema",
+}
+_DISCONNECT = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+    " AND usename = current_user AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+)
+_CONNECTED = (
+    "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()"
+)
+_NO_SUCH_THREAD = 1094
 _RESTART = (
     "SELECT setval(format('%I.%I', schemaname, sequencename)::regclass, start_value, false)"
     " FROM pg_sequences WHERE last_value IS NOT NULL"
@@ -53,7 +65,7 @@ class Scratch:
         self._directory = directory
         self._ending = ExitStack()
         self._portal: BlockingPortal | None = None
-        self._homes: dict[str, _Home] = {}
+        self._homes: dict[object, _Home] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -70,13 +82,12 @@ class Scratch:
         finally:
             self._ending.close()
 
-    def fresh(self, server: str, *, base: type[SQLModel] = SQLModel, place: Path) -> str:
+    def fresh(self, server: str, *, base: type[SQLModel] = SQLModel) -> str:
         """Return the address of a database with the tables of `base` and without rows.
 
         Args:
             server: An address on the server, for SQLite any.
             base: The class whose metadata holds the tables.
-            place: The directory for a file of SQLite.
 
         Raises:
             ConfigError: The server does not let us make a database.
@@ -84,8 +95,9 @@ class Scratch:
         """
         url = DatabaseSettings(url=server).engine_url()
         if url.get_backend_name() == "sqlite":
-            return self._copied(base, place)
-        key = url.render_as_string(hide_password=False)
+            return self._copied(base.metadata)
+        # Tables of different bases may have the same names.
+        key = url.render_as_string(hide_password=False), base.metadata
         if key not in self._homes:
             home = _Home(url)
             self._wait().call(home.create)
@@ -94,12 +106,11 @@ class Scratch:
         self._wait().call(home.empty, base.metadata)
         return home.address
 
-    def bare(self, server: str, *, place: Path) -> str:
+    def bare(self, server: str) -> str:
         """Return the address of a database without tables, made for this call.
 
         Args:
             server: As in `fresh`.
-            place: As in `fresh`.
 
         Raises:
             ConfigError: The server does not let us make a database.
@@ -107,24 +118,28 @@ class Scratch:
         """
         url = DatabaseSettings(url=server).engine_url()
         if url.get_backend_name() == "sqlite":
-            return f"sqlite+aiosqlite:///{place / 'bare.db'}"
+            return f"sqlite+aiosqlite:///{self._file()}"
         home = _Home(url)
         self._wait().call(home.create)
         self._homes[home.address] = home
         return home.address
 
-    def _copied(self, base: type[SQLModel], place: Path) -> str:
+    def _copied(self, metadata: MetaData) -> str:
         """Copy a file that has the tables: quicker than creating them for each test."""
-        key = f"sqlite of {base.__qualname__}"
+        key = "sqlite", metadata
         if key not in self._homes:
-            directory = self._directory / secrets.token_hex(4)
-            directory.mkdir()
-            self._homes[key] = _Home(make_url(f"sqlite+aiosqlite:///{directory / 'empty.db'}"))
+            self._homes[key] = _Home(make_url(f"sqlite+aiosqlite:///{self._file()}"))
         home = self._homes[key]
-        self._wait().call(home.complete, base.metadata)
-        copy = place / "test.db"
+        self._wait().call(home.complete, metadata)
+        copy = self._file()
         shutil.copyfile(home.url.database or "", copy)
         return f"sqlite+aiosqlite:///{copy}"
+
+    def _file(self) -> Path:
+        # Not in the directory that a test has for its own files.
+        directory = self._directory / secrets.token_hex(8)
+        directory.mkdir()
+        return directory / "test.db"
 
     def _wait(self) -> BlockingPortal:
         # An event loop of its own: that of a test begins and ends with the test.
@@ -153,10 +168,15 @@ class _Home:
         self.url = self._server.set(database=name)
 
     async def drop(self) -> None:
+        made, force = self.url is not self._server, ""
+        if made and self.url.get_backend_name() == "postgresql":
+            force = " WITH (FORCE)"
+        elif made:
+            async with self._opened().engine.begin() as connection:
+                await _disconnect_others(connection)
         if self._db is not None:
             await self._db.close()
-        if self.url is not self._server:
-            force = " WITH (FORCE)" if self.url.get_backend_name() == "postgresql" else ""
+        if made:
             await self._ask(f"DROP DATABASE {self.url.database}{force}")
 
     async def complete(self, metadata: MetaData) -> None:
@@ -174,8 +194,18 @@ class _Home:
         await self.complete(metadata)
         if not metadata.tables:
             return
+        try:
+            await self._empty(metadata)
+        except ProgrammingError:  # a test has dropped tables
+            self._tables.clear()
+            await self.complete(metadata)
+            await self._empty(metadata)
+
+    async def _empty(self, metadata: MetaData) -> None:
         async with self._opened().engine.begin() as connection:
-            for statement in await _emptying(connection, parents_first(metadata.tables.values())):
+            await _disconnect_others(connection)
+            # In no order: no foreign key is looked at meanwhile.
+            for statement in await _emptying(connection, list(metadata.tables.values())):
                 await connection.exec_driver_sql(statement)
 
     def _opened(self) -> Database:
@@ -210,6 +240,19 @@ async def _outside(url: URL, statement: str) -> None:
             await connection.execute(text(statement))
     finally:
         await db.close()
+
+
+async def _disconnect_others(connection: AsyncConnection) -> None:
+    """End what a test before has left open: its transactions keep locks, and ours would wait."""
+    if connection.dialect.name == "postgresql":
+        await connection.exec_driver_sql(_DISCONNECT)
+        return
+    for number in (await connection.exec_driver_sql(_CONNECTED)).scalars().all():
+        try:
+            await connection.exec_driver_sql(f"KILL {number}")
+        except DBAPIError as error:
+            if error.orig is None or error.orig.args[:1] != (_NO_SUCH_THREAD,):
+                raise
 
 
 async def _emptying(connection: AsyncConnection, tables: Sequence[Table]) -> list[str]:

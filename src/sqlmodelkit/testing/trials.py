@@ -29,6 +29,7 @@ class Trial:
         self._watch = watch
         self._databases: list[WatchedDatabase] = []
         self._applications: list[Closing] = []
+        self._passed = False
 
     def keep(self, database: WatchedDatabase) -> None:
         """Close a database at the end."""
@@ -38,14 +39,24 @@ class Trial:
         """Close an application at the end."""
         self._applications.append(application)
 
+    def passed(self) -> None:
+        """Note that the test has not failed: then it is asked for its mistakes."""
+        self._passed = True
+
+    def late(self, database: WatchedDatabase) -> list[str]:
+        """Say what was left open or lost when the fixtures of the test are through, too."""
+        return database.mistakes() if self._passed and self._watch else []
+
     def around(self, test: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         """Return an async test that closes everything in its own event loop."""
 
         @functools.wraps(test)
         async def whole(*arguments: Any, **options: Any) -> None:
+            # Its fixtures may hold sessions open, and close them after it.
+            held = {mark for db in self._databases for mark in db.held}
             try:
                 await test(*arguments, **options)
-                mistakes = [text for db in self._databases for text in db.mistakes()]
+                mistakes = [text for db in self._databases for text in db.mistakes(apart_from=held)]
             finally:
                 await self._close()
             if mistakes and self._watch:

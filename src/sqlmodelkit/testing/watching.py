@@ -3,11 +3,13 @@
 Start at `WatchedDatabase`.
 """
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+import re
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, event
+from sqlalchemy.orm import Session, SessionTransaction
 
 from sqlmodelkit.callers import here
 from sqlmodelkit.database import Database
@@ -16,7 +18,12 @@ from sqlmodelkit.scopes import Scope
 from sqlmodelkit.sessions import AsyncSession
 from sqlmodelkit.transactions import Isolation
 
-_WRITING = ("INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE")
+_WRITING = re.compile(
+    r"(\s|--[^\n]*\n|/\*.*?\*/|\()*"
+    r"((INSERT|UPDATE|DELETE|MERGE|REPLACE)\b"
+    r"|WITH\b.*\b((INSERT|MERGE|REPLACE)\s+INTO|DELETE\s+FROM|UPDATE\s+\S+\s+SET)\b)",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 class WatchedDatabase(Database):
@@ -27,6 +34,7 @@ class WatchedDatabase(Database):
         super().__init__(*arguments, **options)
         self._open_at: dict[object, str] = {}
         self._lost_at: list[str] = []
+        self._told: set[object] = set()
 
     @asynccontextmanager
     async def session(
@@ -37,8 +45,9 @@ class WatchedDatabase(Database):
             async with super().session(scope=scope) as session:
                 with _writes(session) as written:
                     yield session
-                pending = [*session.new, *session.dirty, *session.deleted]
-                if pending or session.sync_session.get_transaction() in written:
+                # A row is called dirty also when it was given the value that it had.
+                changed = any(session.is_modified(row) for row in session.dirty)
+                if changed or session.new or session.deleted or written:
                     self._lost_at.append(place)
 
     @asynccontextmanager
@@ -57,18 +66,33 @@ class WatchedDatabase(Database):
             ) as session:
                 yield session
 
-    def mistakes(self) -> list[str]:
-        """Say what a test has left open or lost until now, each with its line."""
-        found = [
-            f"A session was opened at {place} and not closed." for place in self._open_at.values()
-        ]
+    @property
+    def held(self) -> frozenset[object]:
+        """What is open now, as `mistakes` may be told."""
+        return frozenset(self._open_at)
+
+    def mistakes(self, *, apart_from: Collection[object] | None = None) -> list[str]:
+        """Say what a test has left open or lost until now, each with its line and once.
+
+        Args:
+            apart_from: What may be open, because fixtures close it after the test; left out,
+                everything has to be closed, connections that we did not give out included.
+        """
+        left = {
+            mark: place
+            for mark, place in self._open_at.items()
+            if mark not in self._told and mark not in (apart_from or ())
+        }
+        found = [f"A session was opened at {place} and not closed." for place in left.values()]
+        self._told.update(left)
         in_use = self.pool_status()["in_use"]
-        if in_use and not found:
+        if apart_from is None and in_use and not self._told:
             found = [f"{in_use} connection(s) are still in use: a session was not closed."]
+        lost, self._lost_at = self._lost_at, []
         return found + [
             f"The session of {place} wrote and did not commit: nothing is stored. "
             "Use db.transaction(), or commit, or roll back to say that it is meant."
-            for place in self._lost_at
+            for place in lost
         ]
 
     @contextmanager
@@ -82,25 +106,54 @@ class WatchedDatabase(Database):
 
 
 @contextmanager
-def _writes(session: AsyncSession) -> Iterator[list[object]]:
-    """Collect the transactions of a session in which it writes."""
-    written: list[object] = []
-    bind = session.get_bind()
+def _writes(session: AsyncSession) -> Iterator[list[list[SessionTransaction]]]:
+    """Collect where a session writes, savepoints innermost, until it is committed or undone."""
+    written: list[list[SessionTransaction]] = []
+    mine: list[Connection] = []
+    bind, sync = session.get_bind(), session.sync_session
+
+    def begun(_: Session, transaction: SessionTransaction, connection: Connection) -> None:
+        mine.append(connection)
 
     def sent(connection: Connection, cursor: Any, statement: str, *rest: Any) -> None:
-        # Others, such as a request in the same test, write by connections of their own.
-        if (
-            statement.lstrip().upper().startswith(_WRITING)
-            and session.in_transaction()
-            and session.sync_session.connection() is connection
-        ):
-            written.append(session.sync_session.get_transaction())
+        # Others, such as a request in the same test, write by connections of their own. Asking
+        # the session for its one would take one, in the middle of what another task does.
+        own = any(one is connection for one in mine)
+        lasting = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
+        if own and not lasting and _WRITING.match(statement):
+            written.append(_around(sync))
 
-    event.listen(bind, "before_cursor_execute", sent)
+    def committed(_: Session) -> None:
+        # Of a savepoint that is released, what it is in decides.
+        if sync.get_nested_transaction() is None:
+            written.clear()
+
+    def undone(_: Session, transaction: SessionTransaction) -> None:
+        written[:] = [inside for inside in written if transaction not in inside]
+
+    listening: list[tuple[Any, str, Any]] = [
+        (bind, "before_cursor_execute", sent),
+        (sync, "after_begin", begun),
+        (sync, "after_commit", committed),
+        (sync, "after_soft_rollback", undone),
+    ]
+    for target, name, hook in listening:
+        event.listen(target, name, hook)
     try:
         yield written
     finally:
-        event.remove(bind, "before_cursor_execute", sent)
+        for target, name, hook in listening:
+            event.remove(target, name, hook)
+
+
+def _around(session: Session) -> list[SessionTransaction]:
+    """Return the savepoints that a session is in, the innermost first, and its transaction."""
+    inside = session.get_nested_transaction() or session.get_transaction()
+    found = []
+    while inside is not None:
+        found.append(inside)
+        inside = inside.parent
+    return found
 
 
 @contextmanager

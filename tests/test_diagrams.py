@@ -14,6 +14,7 @@ from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, String, Tab
 from sqlmodelkit import ConfigError
 from sqlmodelkit.diagrams import Diagram, mermaid, svg, write
 from sqlmodelkit.diagrams.layout import Spot, arrange
+from sqlmodelkit.models import OtherType
 
 
 def tables() -> MetaData:
@@ -62,6 +63,14 @@ def test_mermaid_names_columns_keys_and_how_many() -> None:
         '    hero |o--o{ hero : "mentor_id"\n'
         '    team ||--o{ hero : "team_id"\n'
     )
+
+
+def test_a_type_that_only_the_database_knows_has_its_name() -> None:
+    """Its first word."""
+    metadata = MetaData()
+    key = Column("id", Integer, primary_key=True)
+    Table("place", metadata, key, Column("at", OtherType("Geometry(Point, 4326)"), nullable=False))
+    assert "        geometry at\n" in mermaid(Diagram.of(metadata))
 
 
 def test_names_that_mermaid_does_not_take_are_quoted() -> None:

@@ -1,5 +1,6 @@
 """What a diagram shows: tables, their columns, and foreign keys."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Self
@@ -14,6 +15,7 @@ from sqlalchemy import (
 )
 
 from sqlmodelkit.errors import ConfigError
+from sqlmodelkit.models import OtherType
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +113,16 @@ def _line(column: Column[object], table: Table) -> Line:
         kind = kind.impl_instance
     return Line(
         column.name,
-        str(type(kind).__visit_name__).lower(),
+        _named(kind),
         tuple(mark for mark, true in marks.items() if true),
         bool(column.nullable) and not column.primary_key,
     )
+
+
+def _named(kind: Any) -> str:
+    # Of `geometry(Point, 4326)` a diagram takes the first word.
+    name = kind.name if isinstance(kind, OtherType) else type(kind).__visit_name__
+    return re.sub(r"\W.*", "", str(name)).lower()
 
 
 def _link(constraint: ForeignKeyConstraint) -> Link:

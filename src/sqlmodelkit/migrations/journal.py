@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, event, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from sqlmodelkit.errors import ConfigError
@@ -45,12 +45,11 @@ class Journal:
 
         The table is dropped at the end, unless a migration failed.
         """
-        connection.execute(
-            text(
-                f"CREATE TABLE IF NOT EXISTS {JOURNAL} (number INTEGER PRIMARY KEY, "
-                "statement LONGTEXT NOT NULL, done BOOLEAN NOT NULL)"
+        if not inspect(connection).has_table(JOURNAL):
+            columns = (
+                "number INTEGER PRIMARY KEY, statement LONGTEXT NOT NULL, done BOOLEAN NOT NULL"
             )
-        )
+            connection.execute(text(f"CREATE TABLE {JOURNAL} ({columns})"))
         rows = connection.execute(text(f"SELECT number, statement, done FROM {JOURNAL}"))  # noqa: S608
         self._noted = {number: (told, bool(done)) for number, told, done in rows}
         connection.commit()

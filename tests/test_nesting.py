@@ -1,14 +1,16 @@
 """A row and its children, created in one call."""
 
 from decimal import Decimal
+from functools import cached_property
 
 import pytest
+from pydantic import field_serializer
 from sqlmodel import Field, SQLModel
 
 from sqlmodelkit import Database, Scope, ServiceBase
 from sqlmodelkit.errors import ConfigError, InvalidValue, UniqueViolation
 from sqlmodelkit.events import recording
-from sqlmodelkit.nesting import nested, unknown_fields
+from sqlmodelkit.nesting import nested, set_values, unknown_fields, values_of
 from tests.firms import Firm, Side, create_firms
 from tests.world import (
     ChapterService,
@@ -192,3 +194,64 @@ def test_only_lists_of_input_models_are_children() -> None:
 
     with pytest.raises(ConfigError, match=r"chapters\.nothing"):
         Broken.check()
+
+
+class Plain(SQLModel):
+    """An input model of scalars, with something that is no field."""
+
+    name: str = "Poetry"
+    note: str | None = None
+
+    @cached_property
+    def length(self) -> int:
+        """Kept beside the fields."""
+        return len(self.name)
+
+
+class Repeated(Plain):
+    """Its field is asked for twice, and stored once."""
+
+    again: str = Field(default="", exclude=True)
+
+
+class Upper(Plain):
+    """What it dumps is not what it has."""
+
+    @field_serializer("name")
+    def _upper(self, name: str) -> str:
+        return name.upper()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        Plain(name="Prose", note=None),
+        Plain(),
+        Plain.model_construct(name="Prose"),
+        Repeated(name="Prose", again="Prose"),
+        Upper(name="Prose"),
+        Genre(name="Prose"),
+    ],
+    ids=lambda data: type(data).__name__,
+)
+def test_values_are_what_the_model_dumps(data: SQLModel) -> None:
+    """Whichever way they are taken; what a model keeps beside its fields is no value."""
+    if isinstance(data, Plain):
+        assert data.length == len(data.name)
+    dumped, given = data.model_dump(), data.model_fields_set
+    expected = {name: v for name, v in dumped.items() if name in given or v is not None}
+    assert expected == values_of(Genre, data)
+    assert data.model_dump(exclude_unset=True) == set_values(data)
+
+
+class RepeatedService(ServiceBase[Genre, Repeated, Repeated]):
+    """Takes a field that is not stored."""
+
+
+async def test_what_is_excluded_is_not_stored(world: Database) -> None:
+    """Of one row and of many."""
+    async with world.transaction() as session:
+        genres = RepeatedService(session)
+        await genres.create(Repeated(name="One", again="One"))
+        await genres.insert_many([Repeated(name="Two", again="Two")])
+        assert 2 == await genres.count(name__in=["One", "Two"])

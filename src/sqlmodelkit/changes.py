@@ -19,7 +19,7 @@ from .columns import check, columns_of, key_values, row_key
 from .errors import ConfigError, FilterError, NotFound, SerializationFailure
 from .filters import Filter, compile_filters
 from .models import SoftDelete, Version, utcnow
-from .nesting import dumped, values_of
+from .nesting import set_values, values_of
 from .reads import ModelT, P, Reads
 from .sessions import INCLUDE_DELETED, translating
 from .sheets import settable, unique_key
@@ -55,7 +55,7 @@ class Changes(Reads[ModelT], Generic[ModelT, CreateT, UpdateT]):
 
     async def update_values(self, data: UpdateT) -> dict[str, Any]:
         """Turn the input of `update` into column values: the fields that were set, None included."""
-        return dumped(data, exclude_unset=True)
+        return set_values(data)
 
     async def update_where(
         self,

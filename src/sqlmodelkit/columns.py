@@ -4,9 +4,10 @@ Start at `check`. Engines differ in what they refuse (SQLite takes text of any l
 takes NUL in text), so values are checked here, alike for all of them, before they are sent.
 """
 
+import enum
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from math import isfinite
@@ -15,7 +16,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar, cast, get_args
 from uuid import UUID
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -361,3 +362,29 @@ def check(model: type[SQLModel], values: Mapping[str, Any]) -> None:
             raise InvalidValue(
                 f"{name} does not fit its column: {reason}.", fields=[name], model=model.__name__
             )
+
+
+_SCALARS = (str, bytes, int, float, Decimal, datetime, date, time, timedelta, UUID, enum.Enum)
+
+
+@cached
+def flat_fields(schema: type[BaseModel]) -> tuple[str, ...] | None:
+    """Return the fields of an input model whose attributes are what it dumps; None for others."""
+    decorators = schema.__pydantic_decorators__
+    is_flat = (
+        not decorators.field_serializers
+        and not decorators.model_serializers
+        and not decorators.computed_fields
+        and schema.model_config.get("extra") != "allow"
+        and not schema.model_config.get("serialize_by_alias")
+        and not hasattr(schema, "__table__")
+        and schema.model_dump in (BaseModel.model_dump, SQLModel.model_dump)
+    ) and all(
+        isinstance(kind := without_none(field.annotation), type)
+        and issubclass(kind, _SCALARS)
+        and field.default_factory is None
+        and not field.exclude
+        and not any(hasattr(part, "return_type") for part in field.metadata)
+        for field in schema.model_fields.values()
+    )
+    return tuple(schema.model_fields) if is_flat else None

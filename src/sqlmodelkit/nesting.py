@@ -9,7 +9,15 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel
 from sqlmodel import SQLModel
 
-from .columns import cached, check, columns_of, relations_of, unwritable_inside, without_none
+from .columns import (
+    cached,
+    check,
+    columns_of,
+    flat_fields,
+    relations_of,
+    unwritable_inside,
+    without_none,
+)
 from .errors import InvalidValue
 
 
@@ -55,14 +63,34 @@ def values_of(model: type[SQLModel], data: BaseModel) -> dict[str, Any]:
 
     A field that was not given and defaults to None is left out; a None that was given is kept.
     """
+    given = data.model_fields_set
+    said = _attributes(data)
+    if said is not None:
+        return {name: v for name, v in said.items() if name in given or v is not None}
     inner = nested(model, type(data))
     values = dumped(data, exclude=set(inner)) if inner else dumped(data)
-    given = data.model_fields_set
     found = {name: v for name, v in values.items() if name in given or v is not None}
     for name in inner:
         target = relations_of(model)[name].mapper.class_
         found[name] = [values_of(target, child) for child in getattr(data, name) or ()]
     return found
+
+
+def set_values(data: BaseModel) -> dict[str, Any]:
+    """Return what an input model says of a row that is there: the fields that were set."""
+    said, given = _attributes(data), data.model_fields_set
+    if said is None:
+        return dumped(data, exclude_unset=True)
+    return {name: value for name, value in said.items() if name in given}
+
+
+def _attributes(data: BaseModel) -> dict[str, Any] | None:
+    """Return the attributes of an input model where they are what it would dump, and no others.
+
+    Pydantic's way takes several times as long for the few fields that a request has.
+    """
+    flat, said = flat_fields(type(data)), data.__dict__
+    return None if flat is None else {name: said[name] for name in flat if name in said}
 
 
 def dumped(data: BaseModel, **options: Any) -> dict[str, Any]:
@@ -83,9 +111,8 @@ def dumped(data: BaseModel, **options: Any) -> dict[str, Any]:
 
 def children(model: type[SQLModel], values: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
     """Return the values that are children, by relation."""
-    return {
-        name: found for name in relations_of(model) if isinstance(found := values.get(name), list)
-    }
+    lists = {name: value for name, value in values.items() if isinstance(value, list)}
+    return {name: lists[name] for name in relations_of(model) if name in lists} if lists else lists
 
 
 def check_nested(model: type[SQLModel], values: Mapping[str, Any]) -> None:

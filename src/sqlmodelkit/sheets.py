@@ -5,9 +5,7 @@ What is done to a column at once costs a fraction of what it costs row by row. S
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
-from enum import Enum
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -16,12 +14,11 @@ from pydantic_core import PydanticUndefined
 from sqlalchemy import Column, ColumnElement, Computed, PrimaryKeyConstraint, UniqueConstraint
 from sqlmodel import SQLModel
 
-from .columns import bounds, cached, columns_of, key_of, mapper_of, misfit, text_type, without_none
+from .columns import bounds, cached, columns_of, flat_fields, key_of, mapper_of, misfit, text_type
 from .errors import ConfigError, InvalidValue
 from .models import Version
 
 _OWN_INIT_LISTENERS = 1  # SQLAlchemy's
-_SCALARS = (str, bytes, int, float, Decimal, datetime, date, time, timedelta, UUID, Enum)
 _ASKED = "Write rows of it with create, create_many and update."
 
 
@@ -76,7 +73,7 @@ def sheets_of_models(
         first: The place of the first one in what the caller has given.
     """
     schema = type(rows[0])
-    if not _is_flat(schema):
+    if flat_fields(schema) is None:
         return None
     groups: dict[frozenset[str], list[int]] = {}
     for position, row in enumerate(rows):
@@ -172,25 +169,6 @@ def _fits(column: Column[Any], values: Sequence[Any]) -> bool:
         limits = bounds(column)
         return limits is None or (limits[0] <= min(values) and max(values) <= limits[1])
     return kinds <= {bool, bytes, UUID, date}
-
-
-@cached
-def _is_flat(schema: type[BaseModel]) -> bool:
-    """Tell whether the attributes of an input model are what it dumps."""
-    decorators = schema.__pydantic_decorators__
-    return (
-        not decorators.field_serializers
-        and not decorators.model_serializers
-        and not decorators.computed_fields
-        and schema.model_config.get("extra") != "allow"
-        and schema.model_dump in (BaseModel.model_dump, SQLModel.model_dump)
-    ) and all(
-        isinstance(kind := without_none(field.annotation), type)
-        and issubclass(kind, _SCALARS)
-        and field.default_factory is None
-        and not any(hasattr(part, "return_type") for part in field.metadata)
-        for field in schema.model_fields.values()
-    )
 
 
 @cached

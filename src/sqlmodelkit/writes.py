@@ -8,7 +8,7 @@ the model), or the database cannot return rows, the session does it. Start at `W
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-from sqlalchemy import Insert, Update, bindparam, insert, null, update
+from sqlalchemy import Dialect, Insert, Update, bindparam, insert, null, update
 from sqlmodel import SQLModel
 
 from .columns import columns_of, key_of, mapper_of
@@ -118,7 +118,9 @@ class Writer:
     def _table(self) -> Any:
         return mapper_of(self.model).local_table
 
-    def _returned(self, plan: Plan[Any]) -> list[Any]:
+    def _returned(self, plan: Plan[Any] | None) -> list[Any]:
+        if plan is None:
+            return []
         if plan.is_flat:
             return [column.property.columns[0] for column in plan.fetch.columns]
         return [columns_of(self.model)[name] for name in key_of(self.model)]
@@ -140,21 +142,23 @@ class Writer:
         last: bool,
     ) -> Sequence[Sequence[Any]]:
         """Run a statement that returns what the plan shows, or at least the key."""
-        columns = [] if plan is None else self._returned(plan)
 
-        def returning() -> Insert | Update:
+        def compiled(dialect: Dialect) -> Compiled:
+            columns = self._returned(plan)
+            return compile_statement(returning(columns), dialect, columns)
+
+        def returning(columns: Sequence[Any]) -> Insert | Update:
             return statement().returning(*columns) if columns else statement()
 
         alone = last and plan is not None and plan.is_flat
         with translating():
             async with self.unit.wire(writing=True, last=alone, overseen=False) as wire:
                 if not wire.compiled:
-                    return await wire.fetch(returning(), values)
-                compiled = self.statements.get(
-                    (wire.dialect, form, plan and plan.response),
-                    lambda: compile_statement(returning(), wire.dialect, columns),
+                    return await wire.fetch(returning(self._returned(plan)), values)
+                found = self.statements.get(
+                    (wire.dialect, form, plan and plan.response), lambda: compiled(wire.dialect)
                 )
-                return await wire.fetch(compiled, values)
+                return await wire.fetch(found, values)
 
 
 def _form(values: Mapping[str, Any]) -> tuple[object, ...]:

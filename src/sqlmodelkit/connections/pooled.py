@@ -85,8 +85,9 @@ class Liveness:
         """
         pool: Any = engine.pool
         idle = pool.checkedin()
-        # Those who ask the pool shall find one, and what rests has to find room.
-        if not 0 < idle < pool.size() - len(self._resting) or not self.quiet(pool):
+        # Those who ask the pool shall find one, and what rests has to find room. Whether somebody
+        # listens to the pool is asked when it is taken, or goes back.
+        if not 0 < idle < pool.size() - len(self._resting):
             return False
         now = monotonic()
         known = self.kept(held) and self._tells(held.driver_connection)

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Column, Connection, MetaData, Table, text
+from sqlalchemy import Column, Connection, ForeignKeyConstraint, MetaData, Table, text
 from sqlalchemy.exc import NoSuchTableError
 from sqlalchemy.schema import sort_tables_and_constraints
 
@@ -68,10 +68,23 @@ def reflect(connection: Connection, *, schema: str | None = None) -> MetaData:
 
 
 def parents_first(tables: Iterable[Table]) -> list[Table]:
-    """Return tables so that what others refer to comes first, as far as cycles allow."""
+    """Return tables so that what others refer to comes first, as far as cycles allow.
+
+    What they refer to need not be among them.
+    """
     sort: Any = sort_tables_and_constraints  # it has no types
     named = sorted(tables, key=lambda table: table.fullname)
-    return [table for table, _ in sort(named) if table is not None]
+    names = {table.fullname for table in named}
+
+    def leads_away(key: ForeignKeyConstraint) -> bool | None:
+        return None if target_of(key) in names else True
+
+    return [table for table, _ in sort(named, filter_fn=leads_away) if table is not None]
+
+
+def target_of(key: ForeignKeyConstraint) -> str:
+    """Return the full name of the table that a foreign key leads to, which may be unknown."""
+    return key.elements[0].target_fullname.rpartition(".")[0]
 
 
 def partial_tables(connection: Connection, *, schema: str | None = None) -> frozenset[str]:

@@ -71,6 +71,24 @@ async def test_tables_that_refer_to_each_other_come_and_go(schema_of: SchemaOf) 
     await downgrade(gone, "base")
 
 
+async def test_tables_go_that_refer_to_one_that_stays(schema_of: SchemaOf) -> None:
+    """Several at once: they are put in order without it."""
+
+    def stones(*more: str) -> MetaData:
+        metadata = lone()
+        for name in more:
+            key = Column("id", Integer, primary_key=True)
+            Table(name, metadata, key, Column("stone_id", ForeignKey("stone.id")))
+        return metadata
+
+    await revision(schema_of(stones("gem", "pearl")), "first")
+    await upgrade(schema_of(lone()))
+    await revision(schema_of(lone()), "second", drop=["gem", "pearl"])
+    await upgrade(schema_of(lone()))
+    assert not await check(schema_of(lone()))
+    await downgrade(schema_of(lone()), "base")
+
+
 def shapes(length: int) -> MetaData:
     """Return a table with a generated column, whose name may be so long."""
     metadata = new_metadata()

@@ -9,7 +9,7 @@ from typing import Any
 from alembic.operations import MigrateOperation, ops
 from sqlalchemy import ForeignKeyConstraint, MetaData, Table
 
-from sqlmodelkit.catalogs import parents_first
+from sqlmodelkit.catalogs import parents_first, target_of
 
 Steps = list[MigrateOperation]
 
@@ -58,12 +58,7 @@ def _made(steps: Steps) -> Iterator[tuple[str, set[Any]]]:
 
 
 def _refers(item: Any, names: list[str]) -> bool:
-    return isinstance(item, ForeignKeyConstraint) and _target(item) in names
-
-
-def _target(key: ForeignKeyConstraint) -> str:
-    # The table itself may be unknown to the steps.
-    return key.elements[0].target_fullname.rpartition(".")[0]
+    return isinstance(item, ForeignKeyConstraint) and target_of(item) in names
 
 
 def _new(step: ops.CreateTableOp) -> str:
@@ -98,5 +93,5 @@ def _place(order: list[str], step: Any) -> int:
 
 def _is_late(table: Table, key: ForeignKeyConstraint, order: list[str]) -> bool:
     """Tell whether a table is dropped after the one that it refers to."""
-    target = _target(key)
+    target = target_of(key)
     return target in order and order.index(target) < order.index(table.name)

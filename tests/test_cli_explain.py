@@ -10,10 +10,40 @@ import pytest
 from sqlmodelkit import Database
 from sqlmodelkit.cli import main
 from tests.firms import Firm
-from tests.world import add_volume, add_writer, create_world
+from tests.world import VolumePublic, VolumeService, add_volume, add_writer, create_world
 
 VOLUMES = "tests.world:VolumeService"
 DETAIL = "tests.world:VolumeDetail"
+
+
+class Nobodys(VolumePublic):
+    """No service answers it."""
+
+
+class Shared(VolumePublic):
+    """Two services answer it."""
+
+
+class OneService(VolumeService):
+    """The first."""
+
+    public = Shared
+
+
+class OtherService(VolumeService):
+    """The other one."""
+
+    public = Shared
+
+
+class Lone(VolumePublic):
+    """One service answers it."""
+
+
+class LoneService(VolumeService):
+    """The only one."""
+
+    public = Lone
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -65,9 +95,10 @@ async def _fill(url: str) -> None:
         (["tests.world"], "'tests.world' names no class. Write it as app.heroes:HeroService."),
         (["tests.missing:X"], "There is no module 'tests.missing'."),
         (["tests.world:Nothing"], "There is no class tests.world:Nothing."),
-        (["tests.world:VolumeDetail"], "VolumeDetail belongs to no service. Name the service, and"),
+        ([f"{__name__}:Nobodys"], "Nobodys belongs to no service. Name the service, and then"),
+        ([f"{__name__}:Shared"], f"Shared belongs to {__name__}:OneService, {__name__}:OtherSer"),
         (["sqlmodelkit:Database"], "sqlmodelkit:Database is no service, response model or table."),
-        (["tests.world:VolumePublic", DETAIL], f"'{DETAIL}' is not a filter."),
+        ([f"{__name__}:Lone", DETAIL], f"'{DETAIL}' is not a filter."),
         ([VOLUMES, "titel=x"], "Filters, sort, limit and scope are the database's business. Give"),
         ([VOLUMES, "--sort", "titel"], "Filters, sort, limit and scope are the database's"),
         ([VOLUMES, "--limit", "50"], "Filters, sort, limit and scope are the database's"),
@@ -87,8 +118,9 @@ def test_what_cannot_be_found_is_said(
 
 def test_a_response_model_or_a_table_names_its_service(capsys: pytest.CaptureFixture[str]) -> None:
     """Where there is one only."""
-    _, own, _ = run(capsys, VOLUMES)
-    assert (0, own, "") == run(capsys, "tests.world:VolumePublic")
+    _, own, _ = run(capsys, f"{__name__}:LoneService")
+    assert (0, own, "") == run(capsys, f"{__name__}:Lone")
+    assert own.startswith("Lone from Volume: 1 statement(s)")
 
 
 def test_a_scope_is_given(

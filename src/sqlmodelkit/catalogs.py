@@ -17,17 +17,17 @@ from .errors import ConfigError
 
 _PARTITIONS = text(
     "SELECT relname FROM pg_class WHERE relispartition AND relkind IN ('r', 'p', 'f')"
-    " AND relnamespace = CAST(coalesce(:schema, current_schema()) AS regnamespace)"
+    " AND relnamespace = CAST(quote_ident(coalesce(:schema, current_schema())) AS regnamespace)"
 )
 _PARTITIONED = text(
     "SELECT pg_get_partkeydef(oid) FROM pg_class WHERE relkind = 'p' AND relname = :name"
-    " AND relnamespace = CAST(coalesce(:schema, current_schema()) AS regnamespace)"
+    " AND relnamespace = CAST(quote_ident(coalesce(:schema, current_schema())) AS regnamespace)"
 )
 _TYPES = {
     "postgresql": text(
         "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
         " JOIN pg_class ON pg_class.oid = attrelid WHERE attnum > 0 AND relname = :name"
-        " AND relnamespace = CAST(coalesce(:schema, current_schema()) AS regnamespace)"
+        " AND relnamespace = CAST(quote_ident(coalesce(:schema, current_schema())) AS regnamespace)"
     ),
     "mysql": text(
         "SELECT column_name, column_type FROM information_schema.columns"

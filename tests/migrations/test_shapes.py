@@ -36,12 +36,14 @@ def ring() -> MetaData:
         metadata,
         Column("id", Integer, primary_key=True),
         Column("chair_id", ForeignKey("person.id")),
+        Column("deputy_id", ForeignKey("person.id")),
     )
     Table(
         "person",
         metadata,
         Column("id", Integer, primary_key=True),
         Column("club_id", ForeignKey("club.id", ondelete="CASCADE")),
+        Column("former_id", ForeignKey("club.id")),
         Column("boss_id", ForeignKey("person.id")),
     )
     Table(
@@ -87,6 +89,26 @@ async def test_tables_go_that_refer_to_one_that_stays(schema_of: SchemaOf) -> No
     await upgrade(schema_of(lone()))
     assert not await check(schema_of(lone()))
     await downgrade(schema_of(lone()), "base")
+
+
+async def test_a_key_goes_while_its_table_gets_another_name(schema_of: SchemaOf) -> None:
+    """The way back makes it, and does not look for it before."""
+
+    def gems(name: str, *target: ForeignKey) -> MetaData:
+        metadata = lone()
+        key = Column("id", Integer, primary_key=True)
+        Table(name, metadata, key, Column("stone_id", Integer, *target, index=True))
+        return metadata
+
+    before, after = schema_of(gems("gem", ForeignKey("stone.id"))), schema_of(gems("pearl"))
+    await revision(before, "first")
+    await upgrade(before)
+    await revision(after, "second", rename={"gem": "pearl"})
+    await upgrade(after)
+    await downgrade(after, "-1")
+    assert not (await check(before, migrations=False)).database
+    await upgrade(after)
+    assert not await check(after)
 
 
 def shapes(length: int) -> MetaData:

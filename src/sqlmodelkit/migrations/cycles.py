@@ -20,7 +20,7 @@ def with_keys_after(steps: Iterable[MigrateOperation]) -> Steps:
     Its foreign key is made when all tables are, by a step of its own.
     """
     steps = list(steps)
-    made = dict(_made(steps))
+    made = set(keys_made(steps))
     later = [name for step in steps if isinstance(step, ops.CreateTableOp) for name in [_new(step)]]
     result: Steps = []
     after: Steps = []
@@ -32,7 +32,7 @@ def with_keys_after(steps: Iterable[MigrateOperation]) -> Steps:
         keys: list[Any] = [item for item in step.columns if _refers(item, later)]
         for key in keys:
             step.columns = [item for item in step.columns if item is not key]
-            if key.name not in made.get(_new(step), ()):
+            if (_new(step), key.name) not in made:
                 create = ops.CreateForeignKeyOp.from_constraint(key)
                 after.append(ops.ModifyTableOps(step.table_name, [create], schema=step.schema))
     return _inserted(result, after)
@@ -45,16 +45,14 @@ def _inserted(steps: Steps, after: Steps) -> Steps:
     return [*steps[:place], *after, *steps[place:]]
 
 
-def _made(steps: Steps) -> Iterator[tuple[str, set[Any]]]:
-    """Yield tables with the foreign keys that steps of their own make."""
+def keys_made(steps: Iterable[MigrateOperation]) -> Iterator[tuple[str, Any]]:
+    """Yield the tables and names of foreign keys that steps of their own make."""
     for step in steps:
         if isinstance(step, ops.ModifyTableOps):
-            keys = {
-                each.constraint_name
-                for each in step.ops
-                if isinstance(each, ops.CreateForeignKeyOp)
-            }
-            yield _name(step.schema, step.table_name), keys
+            table = _name(step.schema, step.table_name)
+            for each in step.ops:
+                if isinstance(each, ops.CreateForeignKeyOp):
+                    yield table, each.constraint_name
 
 
 def _refers(item: Any, names: list[str]) -> bool:

@@ -11,7 +11,7 @@ from alembic.operations import MigrateOperation, ops
 from sqlalchemy import MetaData, inspect
 
 from .conversions import ChangeType
-from .cycles import with_keys_after, with_keys_before
+from .cycles import keys_made, with_keys_after, with_keys_before
 
 Steps = list[MigrateOperation]
 _FOREIGN = "foreignkey"
@@ -19,10 +19,12 @@ _FOREIGN = "foreignkey"
 
 def with_keys_apart(steps: Iterable[MigrateOperation], connection: Any) -> Steps:
     """Return steps that drop an index only while no foreign key needs it, as MySQL asks."""
+    steps = list(steps)
+    made = set(keys_made(steps))
     result: Steps = []
     for step in steps:
         if isinstance(step, ops.ModifyTableOps):
-            result += _modified(step, connection)
+            result += _modified(step, connection, made)
         else:
             result.append(step)
     return result
@@ -36,6 +38,7 @@ def arranged(steps: Iterable[MigrateOperation], connection: Any) -> Steps:
     """
     steps = list(steps)
     gone = {step.table_name for step in steps if isinstance(step, ops.DropTableOp)}
+    made = set(keys_made(steps))
     kept: Steps = []
     leaving: Steps = []
     for step in steps:
@@ -45,7 +48,7 @@ def arranged(steps: Iterable[MigrateOperation], connection: Any) -> Steps:
             if step.table_name in gone:
                 leaving.append(step)
             else:
-                kept += _modified(step, connection)
+                kept += _modified(step, connection, made)
         else:
             kept.append(step)
     return with_keys_after(kept) + _dropped(leaving, connection)
@@ -85,10 +88,14 @@ def _dropped(leaving: Steps, connection: Any) -> Steps:
     return leaving
 
 
-def _modified(step: ops.ModifyTableOps, connection: Any) -> Steps:
+def _modified(
+    step: ops.ModifyTableOps, connection: Any, made: Collection[tuple[str, Any]]
+) -> Steps:
     inner = list(step.ops)
     if connection is not None and connection.dialect.name in ("mysql", "mariadb"):
-        inner += _for_mysql(step.table_name, inner, connection)
+        # What is made by the steps is not there before them, whatever the database has now.
+        names = {name for table, name in made if table == step.table_name}
+        inner += _for_mysql(step.table_name, inner, connection, names)
     return grouped(step, sorted(inner, key=_rank))
 
 
@@ -120,7 +127,7 @@ def _rank(step: MigrateOperation) -> int:
     return 3
 
 
-def _for_mysql(table: str, steps: Steps, connection: Any) -> Steps:
+def _for_mysql(table: str, steps: Steps, connection: Any, made: Collection[Any]) -> Steps:
     """Return further steps for indexes and foreign keys, which need each other on MySQL."""
     inspector = inspect(connection)
     if not inspector.has_table(table):
@@ -145,7 +152,7 @@ def _for_mysql(table: str, steps: Steps, connection: Any) -> Steps:
         if index.expressions
     }
     for name, key in keys.items():
-        if name not in dropped and key["constrained_columns"][0] in leading:
+        if name not in dropped and name not in made and key["constrained_columns"][0] in leading:
             more += _anew(table, key)
     return more
 

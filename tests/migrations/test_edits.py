@@ -29,7 +29,8 @@ CASES = int(os.environ.get("MIGRATION_CASES", "10"))
 REFUSALS = (
     "would be lost|invalid input syntax|invalid input value for enum|which would go away|"
     "violates foreign key|foreign key constraint fails|would refer to rows|"
-    "null values|cannot be null|NOT NULL constraint failed|Data truncated"
+    "null values|cannot be null|NOT NULL constraint failed|Data truncated|"
+    "could not create unique index|Duplicate entry|UNIQUE constraint failed"
 )
 """What a database or a migration says in place of losing something."""
 
